@@ -1,0 +1,160 @@
+//! What a client may ask.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ErrorCode, Wish};
+
+/// A request, one for each `type` on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Request {
+    /// Asks for a first grant. Refused with `grant_held` while one is held.
+    RequestResources(Wish),
+    /// Asks for a grant or changes the one that is held, in place.
+    Resize(Resize),
+    /// Gives the grant back: the allocation is the default again.
+    Release(Release),
+    /// Asks for the caller's allocation.
+    Status,
+    /// Asks who holds what. Root sees every user; another caller sees only their own row.
+    List,
+    /// Root's: a user has logged in.
+    OpenSession(OpenSession),
+    /// Root's: a session has ended.
+    CloseSession(CloseSession),
+}
+
+/// The fields of `resize`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resize {
+    /// The new allocation; what is not named stays as it is.
+    #[serde(flatten)]
+    pub wish: Wish,
+    /// Shrink memory even below what is in use: processes may be killed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub force: bool,
+}
+
+/// The fields of `release`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Shrink memory even below what is in use: processes may be killed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub force: bool,
+}
+
+/// The fields of `open_session`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenSession {
+    /// The user who has logged in.
+    pub uid: u32,
+    /// The session's leader: the process whose end ends the session. Opening again with the same
+    /// leader answers with the same session.
+    pub pid: u32,
+    /// The service that opened it, such as `sshd`; for the log and for `list`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// How long the caller will wait for the reply, in milliseconds. The daemon answers before
+    /// that, with `not_enforced` where the limits are not set yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+}
+
+/// The fields of `close_session`: `session`, or `uid` and `pid` as they were opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloseSession {
+    /// The number that `session_opened` gave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<u64>,
+    /// The user whose session it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// The session's leader.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+}
+
+/// The words of `type`, for the error that names them.
+const TYPES: &[&str] = &[
+    "request_resources",
+    "resize",
+    "release",
+    "status",
+    "list",
+    "open_session",
+    "close_session",
+];
+
+/// Why a line is no request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidRequest {
+    /// What kind of fault.
+    pub code: ErrorCode,
+    /// The sentence for people.
+    pub message: String,
+}
+
+impl Request {
+    /// Reads a line without its newline. Unknown fields are ignored.
+    ///
+    /// # Errors
+    /// `bad_request`, `unknown_type` or `invalid_value`, with a sentence that says what to send.
+    pub fn from_line(line: &[u8]) -> Result<Self, InvalidRequest> {
+        let bad = |message: String| InvalidRequest {
+            code: ErrorCode::BadRequest,
+            message,
+        };
+        let text = std::str::from_utf8(line).map_err(|error| {
+            bad(format!(
+                "Request is not UTF-8 (byte {})",
+                error.valid_up_to()
+            ))
+        })?;
+        let value: serde_json::Value = serde_json::from_str(text)
+            .map_err(|error| bad(format!("Request is not one line of JSON: {error}")))?;
+        let name = value
+            .get("type")
+            .and_then(serde_json::Value::as_str)
+            .ok_or_else(|| bad("Request has no \"type\"".to_owned()))?;
+        if !TYPES.contains(&name) {
+            return Err(InvalidRequest {
+                code: ErrorCode::UnknownType,
+                message: format!(
+                    "Unknown request type: {} (known: {})",
+                    crate::text::quote(name),
+                    TYPES.join(", ")
+                ),
+            });
+        }
+        let request = serde_json::from_value(value).map_err(|error| invalid_value(&error))?;
+        match request {
+            Self::RequestResources(wish) | Self::Resize(Resize { wish, .. }) if wish.is_empty() => {
+                Err(invalid_value(&"Nothing asked for: give cpu, mem or tasks"))
+            }
+            Self::CloseSession(CloseSession {
+                session: None,
+                uid,
+                pid,
+            }) if uid.is_none() || pid.is_none() => Err(invalid_value(
+                &"Session not named: give session, or uid and pid",
+            )),
+            request => Ok(request),
+        }
+    }
+}
+
+fn invalid_value(reason: &dyn std::fmt::Display) -> InvalidRequest {
+    InvalidRequest {
+        code: ErrorCode::InvalidValue,
+        message: format!("Request validation failed: {reason}"),
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature serde asks for"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
