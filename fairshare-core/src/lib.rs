@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The rules of fairshare: what policy gives whom, and who holds what.
+//!
+//! Nothing here reads a file, a clock or the kernel. Time and facts are arguments, so every rule
+//! can be tried in a test exactly as it runs in the daemon.
+
+#![forbid(unsafe_code)]
+
+mod entitlement;
+pub mod ledger;
+pub mod policy;
+
+pub use entitlement::{Entitlement, Limits};
+pub use ledger::Ledger;
+pub use policy::Policy;
