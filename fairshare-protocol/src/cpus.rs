@@ -1,4 +1,4 @@
-//! A count of CPUs with fractions, exact to a thousandth.
+//! A count of CPUs with fractions, exact to a hundredth.
 //!
 //! Floating point never enters a comparison: what policy says, what a user asks for and what the
 //! kernel answers are compared as whole numbers.
@@ -11,10 +11,11 @@ use serde::ser::{Serialize, Serializer};
 
 use crate::text::quote;
 
-/// A number of CPUs: 0.01 to 100 000, in steps of 0.001.
+/// A number of CPUs: 0.01 to 100 000, in steps of 0.01.
 ///
 /// The lower end is the kernel's: `cpu.max` takes no quota below 1 ms, which is 0.01 CPU in its
-/// period of 100 ms. On the wire it is a JSON number.
+/// period of 100 ms. The step is systemd's: it keeps `CPUQuota=` in whole percent of a CPU, so a
+/// finer figure would not survive a `daemon-reload`. On the wire it is a JSON number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cpus {
     thousandths: u64,
@@ -40,10 +41,10 @@ impl Cpus {
         self.thousandths * 1000
     }
 
-    /// The count for a quota in microseconds of CPU time per second, rounded down to a thousandth
-    /// of a CPU. `None` outside of [`Cpus::MIN`] to [`Cpus::MAX`].
+    /// The count for a quota in microseconds of CPU time per second, rounded down to a step.
+    /// `None` outside of [`Cpus::MIN`] to [`Cpus::MAX`].
     pub fn from_quota_per_second(microseconds: u64) -> Option<Self> {
-        Self::from_thousandths(microseconds / 1000)
+        Self::from_thousandths(microseconds / 10_000 * 10)
     }
 
     /// The count in thousandths of a CPU.
@@ -52,10 +53,11 @@ impl Cpus {
     }
 
     /// The count for so many thousandths of a CPU. `None` outside of [`Cpus::MIN`] to
-    /// [`Cpus::MAX`].
+    /// [`Cpus::MAX`] and between two steps.
     pub fn from_thousandths(thousandths: u64) -> Option<Self> {
         let cpus = Self { thousandths };
-        (Self::MIN..=Self::MAX).contains(&cpus).then_some(cpus)
+        let valid = (Self::MIN..=Self::MAX).contains(&cpus) && thousandths.is_multiple_of(10);
+        valid.then_some(cpus)
     }
 
     /// The count for a JSON or YAML number.
@@ -90,8 +92,8 @@ impl FromStr for Cpus {
             return Err(invalid(" (give a number of CPUs such as 2 or 0.5)"));
         }
         let fraction = fraction.trim_end_matches('0');
-        if fraction.len() > 3 {
-            return Err(invalid(" (at most three decimals)"));
+        if fraction.len() > 2 {
+            return Err(invalid(" (at most two decimals)"));
         }
         let out_of_range = || invalid(&format!(" (from {} to {})", Self::MIN, Self::MAX));
         let padded = format!("{whole}{fraction:0<3}");
@@ -113,7 +115,6 @@ impl Serialize for Cpus {
         if self.thousandths.is_multiple_of(1000) {
             serializer.serialize_u64(self.thousandths / 1000)
         } else {
-            // Exact: at most nine digits before and three behind the point.
             #[expect(clippy::cast_precision_loss, reason = "below 2^53 by Cpus::MAX")]
             serializer.serialize_f64(self.thousandths as f64 / 1000.0)
         }
@@ -164,7 +165,7 @@ mod tests {
             ("4", "4", 4_000_000),
             ("0.5", "0.5", 500_000),
             ("1.50", "1.5", 1_500_000),
-            ("0.125", "0.125", 125_000),
+            ("0.25", "0.25", 250_000),
             ("100000", "100000", 100_000_000_000),
             ("0.010", "0.01", 10_000),
         ] {
@@ -183,9 +184,9 @@ mod tests {
             ("1.", "such as 2 or 0.5"),
             (".5", "such as 2 or 0.5"),
             ("1e3", "such as 2 or 0.5"),
-            ("0.0005", "three decimals"),
+            ("0.125", "two decimals"),
             ("0", "from 0.01 to 100000"),
-            ("0.009", "from 0.01 to 100000"),
+            ("0.00", "from 0.01 to 100000"),
             ("100001", "from 0.01 to 100000"),
             ("99999999999999999999999", "from 0.01 to 100000"),
         ] {
@@ -197,8 +198,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_and_json_round_trip(thousandths in 10_u64..=100_000_000) {
-            let value = Cpus::from_thousandths(thousandths).unwrap();
+        fn text_and_json_round_trip(hundredths in 1_u64..=10_000_000) {
+            let value = Cpus::from_thousandths(hundredths * 10).unwrap();
             prop_assert_eq!(cpus(&value.to_string()), value);
             let json = serde_json::to_string(&value).unwrap();
             prop_assert_eq!(serde_json::from_str::<Cpus>(&json).unwrap(), value);

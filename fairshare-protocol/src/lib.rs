@@ -23,7 +23,7 @@
 //!
 //! | kind | on the wire | range |
 //! |---|---|---|
-//! | `cpu` | number of CPUs, at most three decimals | 0.01 to 100000 |
+//! | `cpu` | number of CPUs, at most two decimals | 0.01 to 100000 |
 //! | `mem` | string, units `K` `M` `G` `T` (also `KB`, `KiB`, …), powers of 1024; no unit: bytes | up to `"1048576T"` |
 //! | `tasks` | whole number of processes and threads | 1 to 4194304 |
 //!

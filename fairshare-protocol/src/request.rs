@@ -7,7 +7,6 @@ use crate::{ErrorCode, Wish};
 /// A request, one for each `type` on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Request {
     /// Asks for a first grant. Refused with `grant_held` while one is held.
     RequestResources(Wish),

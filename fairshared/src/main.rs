@@ -1,2 +1,42 @@
-//! Placeholder.
-fn main() {}
+//! `fairshared`: gives each user of the machine a fair slice of it.
+//!
+//! The rules are in `fairshare-core`; this is the shell around them. Calls go downwards:
+//!
+//! ```text
+//! daemon ── listener ── connection ── operations ─┬─ book ── snapshot
+//!                                                 ├─ turns
+//!                                                 └─ enforcement ── systemd ─┬─ bus
+//!                                                                            └─ cgroup
+//! ```
+
+mod admission;
+mod args;
+mod authorise;
+mod book;
+mod capacity;
+mod cgroup;
+mod connection;
+mod daemon;
+mod descriptor;
+mod enforcement;
+mod leader;
+mod listener;
+mod logging;
+mod operations;
+mod policy_file;
+mod snapshot;
+mod turns;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = args::parse();
+    logging::start();
+    match daemon::run(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            fault.report();
+            fault.exit_code()
+        }
+    }
+}

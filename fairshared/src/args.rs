@@ -1,0 +1,103 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+
+/// The policy that is read unless told otherwise.
+const DEFAULT_POLICY: &str = "/etc/fairshare/policy.d/default.yaml";
+
+/// Gives each user of the machine a fair slice of it, from login to logout.
+///
+/// Signals: HUP reads the policy again; TERM and INT end the daemon and leave all limits in force.
+/// The environment variable `RUST_LOG` sets what is logged (default: info).
+#[derive(Debug, Parser)]
+#[command(name = "fairshared", version, after_help = EXIT_CODES)]
+#[command(group(clap::ArgGroup::new("policy_source").args(["policy", "policy_flag"])))]
+#[command(group(clap::ArgGroup::new("socket_source").args(["socket", "socket_flag"])))]
+pub(crate) struct Args {
+    /// Policy file [default: /etc/fairshare/policy.d/default.yaml]
+    policy: Option<PathBuf>,
+
+    /// Socket to listen on [default: /run/fairshare.sock]
+    socket: Option<PathBuf>,
+
+    /// The same as POLICY
+    #[arg(long = "policy", value_name = "POLICY")]
+    policy_flag: Option<PathBuf>,
+
+    /// The same as SOCKET
+    #[arg(long = "socket", value_name = "SOCKET")]
+    socket_flag: Option<PathBuf>,
+
+    /// Folder for what must survive a restart of the daemon, but not of the machine
+    #[arg(long, value_name = "DIR", default_value = "/run/fairshare")]
+    state_dir: PathBuf,
+
+    /// Where the kernel's cgroup v2 tree is mounted
+    #[arg(long, value_name = "DIR", default_value = "/sys/fs/cgroup")]
+    cgroup_root: PathBuf,
+}
+
+const EXIT_CODES: &str = "Exit status: 0 ended by a signal, 1 could not start or go on, \
+                          2 wrong usage, 78 missing or wrong policy.";
+
+impl Args {
+    /// The policy file.
+    pub(crate) fn policy(&self) -> &Path {
+        let given = self.policy.as_deref().or(self.policy_flag.as_deref());
+        given.unwrap_or(Path::new(DEFAULT_POLICY))
+    }
+
+    /// The socket to listen on.
+    pub(crate) fn socket(&self) -> &Path {
+        let given = self.socket.as_deref().or(self.socket_flag.as_deref());
+        given.unwrap_or(Path::new(fairshare_protocol::DEFAULT_SOCKET))
+    }
+
+    /// The folder for the snapshot of the ledger.
+    pub(crate) fn state_dir(&self) -> &Path {
+        &self.state_dir
+    }
+
+    /// The root of the cgroup tree.
+    pub(crate) fn cgroup_root(&self) -> &Path {
+        &self.cgroup_root
+    }
+}
+
+/// Reads the command line; ends the process with status 2 and a message where it is wrong.
+pub(crate) fn parse() -> Args {
+    Args::parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(words: &[&str]) -> Result<Args, clap::Error> {
+        Args::try_parse_from([&["fairshared"], words].concat())
+    }
+
+    #[test]
+    fn policy_and_socket_are_positions_or_flags_but_not_both() {
+        let defaults = args(&[]).unwrap();
+        assert_eq!(defaults.policy(), Path::new(DEFAULT_POLICY));
+        assert_eq!(defaults.socket(), Path::new("/run/fairshare.sock"));
+
+        let positions = args(&["/p", "/s"]).unwrap();
+        assert_eq!(
+            (positions.policy(), positions.socket()),
+            (Path::new("/p"), Path::new("/s"))
+        );
+
+        let flags = args(&["--socket", "/s", "--policy", "/p"]).unwrap();
+        assert_eq!(
+            (flags.policy(), flags.socket()),
+            (Path::new("/p"), Path::new("/s"))
+        );
+
+        assert!(args(&["/p", "--policy", "/q"]).is_err());
+        assert!(args(&["/p", "/s", "--socket", "/t"]).is_err());
+    }
+}

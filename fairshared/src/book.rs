@@ -1,0 +1,260 @@
+//! The one owner of the ledger, the policy and the snapshot.
+//!
+//! A task of its own holds them and carries out, one by one, what others send it. What is decided
+//! there is written to the snapshot before anybody hears of it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fairshare_core::ledger::{
+    Capacity, Change, Closed, Leader, Ledger, Opened, Refusal, SessionId,
+};
+use fairshare_core::policy::{self, SliceScheme};
+use fairshare_core::{Limits, Policy};
+use fairshare_protocol::{MemorySize, Wish};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info};
+
+use crate::snapshot::{Saved, Snapshot};
+
+/// How many pieces of work may wait for the owner.
+const QUEUE: usize = 256;
+/// How long after a write that failed the snapshot is tried again, if nothing else writes before.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// The ledger with what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Book {
+    ledger: Ledger,
+    policy: Policy,
+    uid_min: u32,
+    snapshot: Snapshot,
+    /// Users whose limits outlive their slice.
+    to_undo: BTreeSet<u32>,
+    /// A write failed: the snapshot is behind.
+    behind: bool,
+}
+
+type Work = Box<dyn FnOnce(&mut Book) + Send>;
+
+/// Sends work to the owner.
+#[derive(Clone, Debug)]
+pub(crate) struct BookHandle {
+    sender: mpsc::Sender<Work>,
+}
+
+impl BookHandle {
+    /// Gives the book to its owner.
+    pub(crate) fn start(book: Book) -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        tokio::spawn(keep(book, receiver));
+        Self { sender }
+    }
+
+    /// Has the owner carry this out. At the end of the daemon, when the owner is gone, it never
+    /// returns: whoever waits is about to be ended too.
+    pub(crate) async fn with<R: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Book) -> R + Send + 'static,
+    ) -> R {
+        let (sender, receiver) = oneshot::channel();
+        let work: Work = Box::new(move |book| {
+            // The one who asked may have gone; the work is done all the same.
+            let _ = sender.send(work(book));
+        });
+        if self.sender.send(work).await.is_ok()
+            && let Ok(result) = receiver.await
+        {
+            return result;
+        }
+        std::future::pending().await
+    }
+}
+
+async fn keep(mut book: Book, mut receiver: mpsc::Receiver<Work>) {
+    loop {
+        let work = if book.behind {
+            let Ok(work) = tokio::time::timeout(RETRY, receiver.recv()).await else {
+                book.catch_up();
+                continue;
+            };
+            work
+        } else {
+            receiver.recv().await
+        };
+        match work {
+            Some(work) => work(&mut book),
+            None => return,
+        }
+    }
+}
+
+impl Book {
+    /// A book with what was saved in it.
+    pub(crate) fn new(
+        capacity: Capacity,
+        policy: Policy,
+        uid_min: u32,
+        snapshot: Snapshot,
+        saved: Saved,
+    ) -> Self {
+        let mut ledger = Ledger::new(capacity);
+        for (uid, user) in saved.users {
+            ledger.restore(uid, user, policy.entitlement(uid));
+        }
+        ledger.continue_after(saved.last_session);
+        let to_undo = saved.to_undo.into_iter().collect();
+        Self {
+            ledger,
+            policy,
+            uid_min,
+            snapshot,
+            to_undo,
+            behind: false,
+        }
+    }
+
+    /// The ledger, to read.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Whether policy covers this user.
+    pub(crate) fn covers(&self, uid: u32) -> bool {
+        policy::covers(uid, self.uid_min)
+    }
+
+    /// What is to hold for this user; `None` for one who is not known.
+    pub(crate) fn limits(&self, uid: u32) -> Option<Limits> {
+        self.ledger
+            .account(uid)
+            .map(fairshare_core::ledger::Account::limits)
+    }
+
+    /// Every user's open sessions with their leaders.
+    pub(crate) fn leaders(&self) -> Vec<(SessionId, Leader)> {
+        let sessions = self
+            .ledger
+            .accounts()
+            .flat_map(|(_, account)| account.sessions());
+        sessions
+            .map(|(&id, session)| (id, session.leader))
+            .collect()
+    }
+
+    /// See [`Ledger::open_session`].
+    pub(crate) fn open_session(&mut self, uid: u32, leader: Leader, service: &str) -> Opened {
+        let entitlement = self.policy.entitlement(uid);
+        let opened = self.ledger.open_session(uid, leader, service, entitlement);
+        if !opened.again {
+            self.save(uid);
+        }
+        opened
+    }
+
+    /// See [`Ledger::close_session`].
+    pub(crate) fn close_session(&mut self, session: SessionId) -> Option<Closed> {
+        let closed = self.ledger.close_session(session)?;
+        self.save(closed.uid);
+        Some(closed)
+    }
+
+    /// See [`Ledger::request`].
+    pub(crate) fn request(
+        &mut self,
+        uid: u32,
+        wish: &Wish,
+        used: MemorySize,
+    ) -> Result<Change, Refusal> {
+        let change = self.ledger.request(uid, wish, used)?;
+        self.save(uid);
+        Ok(change)
+    }
+
+    /// See [`Ledger::resize`].
+    pub(crate) fn resize(
+        &mut self,
+        uid: u32,
+        wish: &Wish,
+        used: MemorySize,
+        force: bool,
+    ) -> Result<Change, Refusal> {
+        let change = self.ledger.resize(uid, wish, used, force)?;
+        self.save(uid);
+        Ok(change)
+    }
+
+    /// See [`Ledger::release`].
+    pub(crate) fn release(
+        &mut self,
+        uid: u32,
+        used: MemorySize,
+        force: bool,
+    ) -> Result<Change, Refusal> {
+        let change = self.ledger.release(uid, used, force)?;
+        self.save(uid);
+        Ok(change)
+    }
+
+    /// See [`Ledger::revert`].
+    pub(crate) fn revert(&mut self, uid: u32, change: &Change) {
+        self.ledger.revert(uid, change);
+        self.save(uid);
+    }
+
+    /// See [`Ledger::forget`]. Says also whether limits were left that must be taken back.
+    pub(crate) fn forget(&mut self, uid: u32) -> (Vec<SessionId>, bool) {
+        let sessions = self.ledger.forget(uid);
+        let to_undo = self.to_undo.remove(&uid);
+        self.save(uid);
+        (sessions, to_undo)
+    }
+
+    /// Remembers that this user's limits outlive the slice.
+    pub(crate) fn must_undo(&mut self, uid: u32) {
+        if self.to_undo.insert(uid) {
+            self.save(uid);
+        }
+    }
+
+    /// Puts another policy in force. Returns the users for whom something changes.
+    pub(crate) fn set_policy(&mut self, policy: Policy) -> Vec<(u32, Change)> {
+        self.policy = policy;
+        let users: Vec<u32> = self.ledger.accounts().map(|(uid, _)| uid).collect();
+        let mut changes = Vec::new();
+        for uid in users {
+            if let Some(change) = self.ledger.entitle(uid, self.policy.entitlement(uid)) {
+                self.save(uid);
+                changes.push((uid, change));
+            }
+        }
+        changes
+    }
+
+    /// Which slices the policy wants.
+    pub(crate) fn slice_scheme(&self) -> SliceScheme {
+        self.policy.slice_scheme()
+    }
+
+    /// Writes a user to the snapshot. A write that fails, on a full disk for instance, costs the
+    /// safety of a restart and nothing else: it is logged once and tried again.
+    fn save(&mut self, uid: u32) {
+        if self.behind {
+            self.catch_up();
+            return;
+        }
+        let to_undo = self.to_undo.contains(&uid);
+        if let Err(fault) = self.snapshot.save_user(&self.ledger, uid, to_undo) {
+            error!("cannot {fault}; a restart now would lose what is not written, trying again");
+            self.behind = true;
+        }
+    }
+
+    fn catch_up(&mut self) {
+        let to_undo = |uid| self.to_undo.contains(&uid);
+        if self.snapshot.save_all(&self.ledger, &to_undo).is_ok() {
+            info!("the snapshot of the ledger is written again");
+            self.behind = false;
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! One client: lines in, replies out, within limits.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fairshare_protocol::frame::{LineBuffer, encode};
+use fairshare_protocol::{ErrorCode, Reply, Request};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tracing::{debug, error, info};
+
+use crate::admission::{Admission, REQUESTS_PER_SECOND};
+use crate::authorise::{authorise, sees_everybody};
+use crate::enforcement::Enforcement;
+use crate::operations::Operations;
+
+/// How long a connection may be silent between lines.
+pub(crate) const IDLE_LIMIT: Duration = Duration::from_secs(60);
+/// How long a line that has begun may take to end.
+pub(crate) const LINE_LIMIT: Duration = Duration::from_secs(10);
+/// How long a client may take to accept a reply.
+pub(crate) const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// What is read at once, in bytes.
+const READ_SIZE: usize = 4096;
+/// The part of a client's patience that is used before it is told that limits are not set yet.
+const PATIENCE: f64 = 0.9;
+
+/// Serves a client until it goes, is silent for too long or sends a line that is too long.
+pub(crate) async fn serve<E: Enforcement>(
+    mut stream: UnixStream,
+    caller: u32,
+    operations: Arc<Operations<E>>,
+    admission: Admission,
+) {
+    let mut buffer = LineBuffer::default();
+    let mut line_began: Option<tokio::time::Instant> = None;
+    let mut chunk = [0; READ_SIZE];
+    loop {
+        let (reply, goes_on) = match buffer.next_line() {
+            Ok(Some(line)) => {
+                line_began = None;
+                (answer(&line, caller, &operations, &admission).await, true)
+            }
+            Err(too_long) => {
+                let message = format!("Request not read: {too_long}");
+                (Reply::error(ErrorCode::LineTooLong, message), false)
+            }
+            Ok(None) => {
+                let limit = match line_began {
+                    Some(began) => began + LINE_LIMIT,
+                    None => tokio::time::Instant::now() + IDLE_LIMIT,
+                };
+                match tokio::time::timeout_at(limit, stream.read(&mut chunk)).await {
+                    Ok(Ok(0)) if buffer.has_partial_line() => {
+                        let message = "Request not ended by a newline";
+                        (Reply::error(ErrorCode::BadRequest, message), false)
+                    }
+                    Ok(Ok(0)) => return,
+                    Ok(Ok(count)) => {
+                        buffer.push(chunk.get(..count).unwrap_or_default());
+                        if line_began.is_none() {
+                            line_began = Some(tokio::time::Instant::now());
+                        }
+                        continue;
+                    }
+                    Ok(Err(error)) => {
+                        debug!(caller, "cannot read from a client: {error}, closing");
+                        return;
+                    }
+                    Err(_) => {
+                        debug!(caller, "a client sent nothing for too long, closing");
+                        return;
+                    }
+                }
+            }
+        };
+        if !write(&mut stream, &reply).await || !goes_on {
+            return;
+        }
+    }
+}
+
+/// Writes a reply; false where the client does not take it.
+async fn write(stream: &mut UnixStream, reply: &Reply) -> bool {
+    let line = match encode(reply) {
+        Ok(line) => line,
+        Err(fault) => {
+            error!("cannot encode a reply: {fault}, closing");
+            return false;
+        }
+    };
+    matches!(
+        tokio::time::timeout(WRITE_LIMIT, stream.write_all(line.as_bytes())).await,
+        Ok(Ok(()))
+    )
+}
+
+async fn answer<E: Enforcement>(
+    line: &[u8],
+    caller: u32,
+    operations: &Arc<Operations<E>>,
+    admission: &Admission,
+) -> Reply {
+    if !admission.request(caller, Instant::now()) {
+        let message = format!("Too many requests: at most {REQUESTS_PER_SECOND} a second");
+        return Reply::error(ErrorCode::RateLimited, message);
+    }
+    let request = match Request::from_line(line) {
+        Ok(request) => request,
+        Err(invalid) => {
+            debug!(caller, "wrong request: {}", invalid.message);
+            return Reply::error(invalid.code, invalid.message);
+        }
+    };
+    if let Err(sentence) = authorise(caller, &request) {
+        info!(
+            decision = "refused",
+            by = caller,
+            why_not = sentence,
+            "{request:?}"
+        );
+        return Reply::error(ErrorCode::NotPermitted, sentence);
+    }
+    let patience = match &request {
+        Request::OpenSession(open) => open.wait_ms.map(Duration::from_millis),
+        _ => None,
+    };
+    let work = carry_out(request, caller, Arc::clone(operations));
+    // A task of its own: it ends what it began even if the client goes away.
+    let work = tokio::spawn(work);
+    let result = match patience {
+        None => work.await,
+        Some(patience) => {
+            let Ok(result) = tokio::time::timeout(patience.mul_f64(PATIENCE), work).await else {
+                let message = "Limits are not set yet; they will be as soon as systemd answers";
+                return Reply::error(ErrorCode::NotEnforced, message);
+            };
+            result
+        }
+    };
+    result.unwrap_or_else(|fault| {
+        error!("a request was not carried out: {fault}");
+        Reply::error(
+            ErrorCode::Internal,
+            "A fault of the daemon; its log says more",
+        )
+    })
+}
+
+async fn carry_out<E: Enforcement>(
+    request: Request,
+    caller: u32,
+    operations: Arc<Operations<E>>,
+) -> Reply {
+    match request {
+        Request::RequestResources(wish) => operations.request(caller, wish).await,
+        Request::Resize(resize) => operations.resize(caller, resize).await,
+        Request::Release(release) => operations.release(caller, release).await,
+        Request::Status => operations.status(caller).await,
+        Request::List => {
+            let only = if sees_everybody(caller) {
+                None
+            } else {
+                Some(caller)
+            };
+            operations.list(only).await
+        }
+        Request::OpenSession(open) => operations.open_session(open).await,
+        Request::CloseSession(close) => operations.close_session(close, caller).await,
+    }
+}

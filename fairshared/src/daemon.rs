@@ -1,0 +1,225 @@
+//! The daemon from start to end, in the order in which things happen.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sd_notify::NotifyState;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{error, info, warn};
+
+use crate::args::Args;
+use crate::book::{Book, BookHandle};
+use crate::cgroup::CgroupTree;
+use crate::enforcement::systemd::{BusEvent, Systemd};
+use crate::listener::Listener;
+use crate::operations::Operations;
+use crate::policy_file::PolicyFault;
+use crate::snapshot::{Snapshot, SnapshotError};
+use crate::{capacity, descriptor, policy_file};
+
+/// How many events of the bus may wait. The bus holds back the ones behind them.
+const BUS_EVENTS: usize = 1024;
+/// The status for a missing or wrong policy: `EX_CONFIG` of `sysexits.h(3head)`.
+const EX_CONFIG: u8 = 78;
+
+/// Why the daemon could not start or go on.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// There is no policy to go by.
+    Policy(PolicyFault),
+    /// The system does not give what the daemon needs.
+    System { what: String, error: io::Error },
+    /// The ledger's snapshot cannot be kept.
+    Snapshot(SnapshotError),
+    /// The cgroup tree is not of version 2.
+    NoCgroups { root: String },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(fault) => fault.fmt(f),
+            Self::System { what, error } => write!(f, "cannot {what}: {error}"),
+            Self::Snapshot(fault) => write!(f, "cannot {fault}"),
+            Self::NoCgroups { root } => write!(
+                f,
+                "{root} is no cgroup v2 tree; boot with systemd.unified_cgroup_hierarchy=1"
+            ),
+        }
+    }
+}
+
+impl Fault {
+    /// Says what is wrong, to the log and to systemd.
+    pub(crate) fn report(&self) {
+        error!("{self}");
+        notify(&[NotifyState::Status(&self.to_string())]);
+    }
+
+    /// The status that the process ends with.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Policy(_) => ExitCode::from(EX_CONFIG),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |error| Self::System { what, error }
+    }
+}
+
+/// Runs until a signal ends it. Limits stay in force.
+pub(crate) fn run(args: &Args) -> Result<(), Fault> {
+    raise_descriptor_limit();
+    // One thread: what it does takes microseconds, and what takes longer is waited for.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Fault::system("start the runtime"))?;
+    runtime.block_on(serve(args))
+}
+
+async fn serve(args: &Args) -> Result<(), Fault> {
+    let policy = policy_file::read(args.policy()).map_err(Fault::Policy)?;
+    let scheme = policy.slice_scheme();
+    let cgroups = CgroupTree::new(args.cgroup_root());
+    if !cgroups.is_version_2() {
+        return Err(Fault::NoCgroups {
+            root: args.cgroup_root().display().to_string(),
+        });
+    }
+    let capacity = capacity::of_machine().map_err(Fault::system("learn what the machine has"))?;
+    let inherited =
+        descriptor::inherited_socket().map_err(Fault::system("take the socket from systemd"))?;
+    let listen = format!("listen on {}", args.socket().display());
+    let listener = Listener::new(inherited, args.socket()).map_err(Fault::system(listen))?;
+    make_state_folder(args.state_dir())?;
+    let (snapshot, saved) = Snapshot::open(args.state_dir()).map_err(Fault::Snapshot)?;
+    info!(users = saved.users.len(), "ledger opened");
+
+    let book = Book::new(capacity, policy, policy_file::uid_min(), snapshot, saved);
+    let (bus_sender, bus_events) = mpsc::channel(BUS_EVENTS);
+    let systemd = Systemd::start(scheme, cgroups, bus_sender);
+    let operations = Operations::new(BookHandle::start(book), systemd);
+    operations.resume().await;
+    tokio::spawn(follow_bus(bus_events, Arc::clone(&operations)));
+
+    let signals = Signals::new().map_err(Fault::system("listen for signals"))?;
+    notify(&[NotifyState::Ready, NotifyState::Status("Serving")]);
+    info!(socket = %args.socket().display(), policy = %args.policy().display(), "serving");
+    tokio::select! {
+        () = listener.serve(Arc::clone(&operations)) => {}
+        () = follow_signals(signals, args.policy(), &operations) => {}
+    }
+    notify(&[NotifyState::Stopping]);
+    info!("ending; limits stay in force");
+    Ok(())
+}
+
+async fn follow_bus(mut events: mpsc::Receiver<BusEvent>, operations: Arc<Operations<Systemd>>) {
+    while let Some(event) = events.recv().await {
+        let operations = Arc::clone(&operations);
+        match event {
+            BusEvent::LookAtAll => {
+                tokio::spawn(async move { operations.look_at_all().await });
+            }
+            BusEvent::SliceGone(uid) => {
+                tokio::spawn(async move { operations.slice_gone(uid).await });
+            }
+        }
+    }
+}
+
+struct Signals {
+    hangup: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+}
+
+/// Returns when the daemon is to end.
+async fn follow_signals(
+    mut signals: Signals,
+    policy: &Path,
+    operations: &Arc<Operations<Systemd>>,
+) {
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+            received = signals.hangup.recv() => match received {
+                Some(()) => reload(policy, operations).await,
+                None => return,
+            },
+        }
+    }
+}
+
+/// Reads the policy again. One that is wrong changes nothing.
+async fn reload(path: &Path, operations: &Arc<Operations<Systemd>>) {
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        notify(&[NotifyState::Reloading, now]);
+    }
+    match policy_file::read(path) {
+        Ok(policy) => {
+            let users = operations.set_policy(policy).await;
+            info!(policy = %path.display(), users, "policy read again");
+            notify(&[NotifyState::Ready, NotifyState::Status("Serving")]);
+        }
+        Err(fault) => {
+            error!("{fault}; the policy before it stays in force");
+            notify(&[
+                NotifyState::Ready,
+                NotifyState::Status(
+                    "Serving; the policy file is wrong, the one before is in force",
+                ),
+            ]);
+        }
+    }
+}
+
+fn make_state_folder(path: &Path) -> Result<(), Fault> {
+    use std::os::unix::fs::DirBuilderExt;
+    let what = format!("make the folder {}", path.display());
+    let made = fs::DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(path);
+    made.map_err(Fault::system(what))
+}
+
+/// Each session takes a descriptor. systemd gives services a soft limit of 1024 and a hard one far
+/// above, for programs that ask.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!("cannot raise the limit of open descriptors: {error}, ignoring");
+    }
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        warn!("cannot notify systemd: {error}, ignoring");
+    }
+}

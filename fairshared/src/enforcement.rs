@@ -1,0 +1,109 @@
+//! What must be able to carry limits, whatever carries them: one trait, and what it answers.
+
+pub(crate) mod systemd;
+
+use std::fmt;
+use std::future::Future;
+
+use fairshare_core::Limits;
+use fairshare_core::ledger::SessionId;
+
+use crate::cgroup::{Enforced, SliceCgroup};
+
+/// Puts limits on users' slices and reads back what holds.
+///
+/// The caller holds the user's turn, so two calls for one user never overlap.
+pub(crate) trait Enforcement: Send + Sync + 'static {
+    /// The name of the slice that carries the user's allocation.
+    fn slice(&self, uid: u32) -> String;
+
+    /// The user's slice as it is now; `None` where it is not active.
+    fn look(&self, uid: u32) -> Option<SliceCgroup>;
+
+    /// Makes the limits hold on the user's active slice. Memory that is in use above its limit is
+    /// not cut off: the limit begins to come down, and [`Applied::lowering`] says so.
+    fn limit(
+        &self,
+        uid: u32,
+        limits: Limits,
+    ) -> impl Future<Output = Result<Applied, EnforcementError>> + Send;
+
+    /// Puts a process that is outside of every limit into the user's slice, with the limits on.
+    fn adopt(
+        &self,
+        uid: u32,
+        session: SessionId,
+        pid: u32,
+        limits: Limits,
+    ) -> impl Future<Output = Result<Applied, EnforcementError>> + Send;
+
+    /// Goes one step down on the way that [`Enforcement::limit`] began, to its end where `finish`
+    /// is set: there what does not fit is killed.
+    fn lower(
+        &self,
+        uid: u32,
+        limits: Limits,
+        finish: bool,
+    ) -> impl Future<Output = Result<Applied, EnforcementError>> + Send;
+
+    /// The user's slice has gone. With `to_undo`, what was set on it outlives it, and is taken
+    /// back.
+    fn forget(
+        &self,
+        uid: u32,
+        to_undo: bool,
+    ) -> impl Future<Output = Result<(), EnforcementError>> + Send;
+}
+
+/// What came of setting limits.
+#[derive(Clone, Debug)]
+pub(crate) struct Applied {
+    /// What the kernel enforces, read back.
+    pub(crate) enforced: Enforced,
+    /// What it enforces otherwise than was asked, a sentence each.
+    pub(crate) differences: Vec<String>,
+    /// Memory is still on its way down.
+    pub(crate) lowering: bool,
+    /// The slice has a unit file of the administrator's: what was set there outlives the slice and
+    /// must be taken back by [`Enforcement::forget`].
+    pub(crate) to_undo: bool,
+}
+
+/// Why limits could not be set.
+#[derive(Debug)]
+pub(crate) enum EnforcementError {
+    /// The user's slice is not active: there is nothing to limit.
+    NoSlice { unit: String },
+    /// The system bus could not be reached in time.
+    NoBus,
+    /// systemd refused a call.
+    Refused {
+        call: &'static str,
+        unit: String,
+        reason: String,
+    },
+    /// systemd did not carry a job out.
+    JobFailed { unit: String, result: String },
+    /// systemd did not answer in time.
+    Deadline { call: &'static str, unit: String },
+}
+
+impl fmt::Display for EnforcementError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSlice { unit } => write!(f, "{unit} is not active"),
+            Self::NoBus => f.write_str("the system bus cannot be reached"),
+            Self::Refused { call, unit, reason } => {
+                write!(f, "systemd refused {call} for {unit}: {reason}")
+            }
+            Self::JobFailed { unit, result } => {
+                write!(f, "systemd could not start {unit}: {result}")
+            }
+            Self::Deadline { call, unit } => {
+                write!(f, "systemd did not answer {call} for {unit} in time")
+            }
+        }
+    }
+}
+
+impl std::error::Error for EnforcementError {}

@@ -1,0 +1,341 @@
+//! Limits on systemd's slices.
+//!
+//! The slice is made transient where it can be, so that systemd drops it with every limit when the
+//! user's last process is gone, even if this daemon is dead by then. What systemd says is not
+//! taken for what holds: every change is read back from the cgroup files.
+
+mod bus;
+mod properties;
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use fairshare_core::Limits;
+use fairshare_core::ledger::SessionId;
+use fairshare_core::policy::SliceScheme;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+pub(crate) use self::bus::BusEvent;
+use self::bus::{Bus, CallError};
+use self::properties::Properties;
+use super::{Applied, Enforcement, EnforcementError};
+use crate::cgroup::{CgroupTree, Limit, SliceCgroup};
+
+/// How long one call to systemd, or one job of it, may take.
+const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// The least by which memory comes down in one step.
+const SMALLEST_STEP: u64 = 64 << 20;
+/// logind makes this folder when it starts and leaves it when it stops: the test that systemd's
+/// own library uses to see whether logind is there.
+const LOGIND_MARK: &str = "/run/systemd/seats";
+/// Where systemd keeps what is set at run time on a unit that is not transient.
+const RUNTIME_CONTROL: &str = "/run/systemd/system.control";
+
+/// What is known of a slice, as long as its cgroup is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Transient: it goes with all that was set on it.
+    Transient,
+    /// It has a unit file of the administrator's: what is set stays and must be undone.
+    OfAdministrator,
+}
+
+/// Enforcement by systemd over the system bus.
+#[derive(Debug)]
+pub(crate) struct Systemd {
+    bus: Bus,
+    cgroups: CgroupTree,
+    user_slices: bool,
+    /// The kind of each slice, with the inode of the cgroup it was learnt on.
+    kinds: Mutex<HashMap<String, (u64, Kind)>>,
+    /// Slices whose `memory.high` was lowered and has to be lifted in the end.
+    lowering: Mutex<HashSet<String>>,
+}
+
+impl Systemd {
+    /// Connects to the system bus in the background, and again whenever it is lost. Events come on
+    /// the channel.
+    pub(crate) fn start(
+        scheme: SliceScheme,
+        cgroups: CgroupTree,
+        events: mpsc::Sender<BusEvent>,
+    ) -> Self {
+        let user_slices = scheme == SliceScheme::Auto && Path::new(LOGIND_MARK).exists();
+        Self {
+            bus: Bus::start(events),
+            cgroups,
+            user_slices,
+            kinds: Mutex::default(),
+            lowering: Mutex::default(),
+        }
+    }
+
+    /// Sets properties on an active slice, making it transient first where that was not done yet.
+    async fn set(
+        &self,
+        unit: &str,
+        slice: &SliceCgroup,
+        properties: &Properties,
+    ) -> Result<Kind, EnforcementError> {
+        let kind = if let Some(kind) = self.known_kind(unit, slice) {
+            kind
+        } else {
+            let kind = self.make_transient(unit, properties).await?;
+            let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+            kinds.insert(unit.to_owned(), (slice.inode(), kind));
+            kind
+        };
+        // Also after StartTransientUnit: a drop-in of logind's beats TasksMax in the unit's own
+        // file, and what is set here beats the drop-in.
+        self.call(
+            "SetUnitProperties",
+            unit,
+            self.bus.set_unit_properties(unit, properties),
+        )
+        .await?;
+        Ok(kind)
+    }
+
+    fn known_kind(&self, unit: &str, slice: &SliceCgroup) -> Option<Kind> {
+        let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds
+            .get(unit)
+            .filter(|(inode, _)| *inode == slice.inode())
+            .map(|(_, kind)| *kind)
+    }
+
+    async fn make_transient(
+        &self,
+        unit: &str,
+        properties: &Properties,
+    ) -> Result<Kind, EnforcementError> {
+        let start = self.bus.start_transient_slice(unit, properties);
+        match self.call("StartTransientUnit", unit, start).await {
+            Ok(()) => Ok(Kind::Transient),
+            Err(refused @ EnforcementError::Refused { .. }) => {
+                // Refused where the unit is transient already, or where it has a unit file.
+                let transient = self.bus.is_transient(unit);
+                if self.call("Get(Transient)", unit, transient).await? {
+                    return Ok(Kind::Transient);
+                }
+                debug!(unit, %refused, "unit has a file of its own, setting properties on it");
+                Ok(Kind::OfAdministrator)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads back. systemd writes the cgroup files after it has answered, but before it takes the
+    /// next message, so where the files do not agree yet one round trip settles it.
+    async fn read_back(
+        &self,
+        unit: &str,
+        slice: &SliceCgroup,
+        limits: &Limits,
+        kind: Option<Kind>,
+    ) -> Result<Applied, EnforcementError> {
+        let mut enforced = slice.enforced();
+        if !enforced.holds(limits) && kind.is_some() {
+            self.call("Ping", unit, self.bus.ping()).await?;
+            enforced = slice.enforced();
+        }
+        Ok(Applied {
+            enforced,
+            differences: enforced.differences(limits),
+            lowering: false,
+            to_undo: kind == Some(Kind::OfAdministrator),
+        })
+    }
+
+    /// Waits for a call, and words what went wrong.
+    async fn call<T>(
+        &self,
+        call: &'static str,
+        unit: &str,
+        work: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<T, EnforcementError> {
+        let unit = || unit.to_owned();
+        match tokio::time::timeout(CALL_DEADLINE, work).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(CallError::NoBus)) => Err(EnforcementError::NoBus),
+            Ok(Err(CallError::Refused(reason))) => Err(EnforcementError::Refused {
+                call,
+                unit: unit(),
+                reason,
+            }),
+            Ok(Err(CallError::Job(result))) => Err(EnforcementError::JobFailed {
+                unit: unit(),
+                result,
+            }),
+            Err(_) => Err(EnforcementError::Deadline { call, unit: unit() }),
+        }
+    }
+
+    fn is_lowering(&self, unit: &str) -> bool {
+        self.lowering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(unit)
+    }
+
+    fn set_lowering(&self, unit: &str, lowering: bool) {
+        let mut units = self.lowering.lock().unwrap_or_else(PoisonError::into_inner);
+        if lowering {
+            units.insert(unit.to_owned());
+        } else {
+            units.remove(unit);
+        }
+    }
+
+    fn active(&self, uid: u32) -> Result<(String, SliceCgroup), EnforcementError> {
+        let unit = self.slice(uid);
+        match self.cgroups.slice(&unit) {
+            Some(slice) => Ok((unit, slice)),
+            None => Err(EnforcementError::NoSlice { unit }),
+        }
+    }
+
+    /// Makes everything hold but memory, which comes down by one step: `memory.max` stays where it
+    /// is, `memory.high` lets the kernel reclaim and slows the user's programs meanwhile.
+    async fn step_down(
+        &self,
+        unit: &str,
+        slice: &SliceCgroup,
+        limits: Limits,
+        charged: u64,
+    ) -> Result<Applied, EnforcementError> {
+        let target = limits.allocation.mem.bytes();
+        let step = (charged.saturating_sub(target) / 8).max(SMALLEST_STEP);
+        let high = charged.saturating_sub(step).max(target);
+        self.set_lowering(unit, true);
+        let kind = self
+            .set(unit, slice, &Properties::lowering(&limits, high))
+            .await?;
+        let applied = self.read_back(unit, slice, &limits, Some(kind)).await?;
+        Ok(Applied {
+            lowering: true,
+            ..applied
+        })
+    }
+
+    /// Makes everything hold at once.
+    async fn set_all(
+        &self,
+        unit: &str,
+        slice: &SliceCgroup,
+        limits: Limits,
+    ) -> Result<Applied, EnforcementError> {
+        let now = slice.enforced();
+        // A limit that a step down left behind, before a restart of the daemon or just now.
+        let left_behind = matches!(now.mem_high, Limit::At(_)) && !now.holds(&limits);
+        let lift_high = self.is_lowering(unit) || left_behind;
+        let kind = self
+            .set(unit, slice, &Properties::all(&limits, lift_high))
+            .await?;
+        self.set_lowering(unit, false);
+        self.read_back(unit, slice, &limits, Some(kind)).await
+    }
+}
+
+impl Enforcement for Systemd {
+    fn slice(&self, uid: u32) -> String {
+        if self.user_slices {
+            format!("user-{uid}.slice")
+        } else {
+            format!("fairshare-{uid}.slice")
+        }
+    }
+
+    fn look(&self, uid: u32) -> Option<SliceCgroup> {
+        self.cgroups.slice(&self.slice(uid))
+    }
+
+    async fn limit(&self, uid: u32, limits: Limits) -> Result<Applied, EnforcementError> {
+        let (unit, slice) = self.active(uid)?;
+        if slice.enforced().holds(&limits) && !self.is_lowering(&unit) {
+            let kind = self.known_kind(&unit, &slice);
+            return Ok(Applied {
+                enforced: slice.enforced(),
+                differences: Vec::new(),
+                lowering: false,
+                to_undo: kind == Some(Kind::OfAdministrator),
+            });
+        }
+        let charged = slice.memory().map_or(0, |memory| memory.charged);
+        if charged > limits.allocation.mem.bytes() {
+            return self.step_down(&unit, &slice, limits, charged).await;
+        }
+        self.set_all(&unit, &slice, limits).await
+    }
+
+    async fn adopt(
+        &self,
+        uid: u32,
+        session: SessionId,
+        pid: u32,
+        limits: Limits,
+    ) -> Result<Applied, EnforcementError> {
+        let slice = self.slice(uid);
+        let scope = format!("fairshare-{uid}-{session}.scope");
+        // An active slice is limited by a call of its own; one that is not there yet begins with
+        // its limits on, as the auxiliary unit of the scope.
+        let new_slice = self.cgroups.slice(&slice).is_none().then(|| {
+            let mut properties = Properties::all(&limits, false);
+            properties.collect_when_unneeded();
+            properties
+        });
+        let start = self
+            .bus
+            .start_scope(&scope, &slice, pid, new_slice.as_ref());
+        self.call("StartTransientUnit", &scope, start).await?;
+        self.limit(uid, limits).await
+    }
+
+    async fn lower(
+        &self,
+        uid: u32,
+        limits: Limits,
+        finish: bool,
+    ) -> Result<Applied, EnforcementError> {
+        let (unit, slice) = self.active(uid)?;
+        let charged = slice.memory().map_or(0, |memory| memory.charged);
+        if finish || charged <= limits.allocation.mem.bytes() {
+            return self.set_all(&unit, &slice, limits).await;
+        }
+        self.step_down(&unit, &slice, limits, charged).await
+    }
+
+    async fn forget(&self, uid: u32, to_undo: bool) -> Result<(), EnforcementError> {
+        let unit = self.slice(uid);
+        self.kinds
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&unit);
+        self.set_lowering(&unit, false);
+        if !to_undo {
+            return Ok(());
+        }
+        let folder = PathBuf::from(RUNTIME_CONTROL).join(format!("{unit}.d"));
+        for setting in Properties::SETTINGS {
+            remove(&folder.join(format!("50-{setting}.conf")));
+        }
+        // Only when nothing of the administrator's is left in it.
+        let _ = fs::remove_dir(&folder);
+        // systemd still holds in memory what the files said.
+        self.call("Reload", &unit, self.bus.reload()).await
+    }
+}
+
+fn remove(path: &Path) {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            warn!("cannot remove {}: {error}, ignoring", path.display());
+        }
+        _ => {}
+    }
+}

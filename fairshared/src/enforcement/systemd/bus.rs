@@ -1,0 +1,326 @@
+//! The connection to the system bus, and the calls to systemd that go over it.
+//!
+//! The bus can be restarted under a running daemon and zbus does not connect again by itself. A
+//! task of its own keeps the connection: it connects, subscribes, says that the bus is there, and
+//! starts over when it ends. Signals are taken from the connection by tasks that never wait for
+//! anything else, because a full queue would hold up the replies behind it.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{info, warn};
+use zbus::export::futures_core::Stream;
+
+use zbus::{
+    Connection, MatchRule, Message, MessageStream, OwnedObjectPath, OwnedVariant, Variant, proxy,
+};
+
+use super::properties::{Properties, Property};
+use crate::leader::slice_user;
+
+/// How long to wait for the bus where it is gone, before the caller is told.
+const BUS_DEADLINE: Duration = Duration::from_secs(2);
+/// The first pause before connecting again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+/// The longest pause before connecting again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long connecting and subscribing may take.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+/// How many signals zbus may hold for the task that reads them.
+const SIGNAL_QUEUE: usize = 1024;
+
+/// systemd on the bus.
+const SYSTEMD: &str = "org.freedesktop.systemd1";
+/// Its manager object.
+const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
+
+/// What the bus tells the daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BusEvent {
+    /// Look at every user: the bus is there, for the first time or again, and what happened before
+    /// was not heard.
+    LookAtAll,
+    /// The slice of this user has gone.
+    SliceGone(u32),
+}
+
+/// Why a call brought nothing.
+#[derive(Debug)]
+pub(super) enum CallError {
+    /// There is no connection, or it ended during the call.
+    NoBus,
+    /// systemd answered with an error.
+    Refused(String),
+    /// The job that the call queued ended with this result.
+    Job(String),
+}
+
+/// Those who wait for a job, by the name of its unit.
+type Jobs = Arc<Mutex<HashMap<String, oneshot::Sender<String>>>>;
+
+/// The connection, or the wait for one.
+#[derive(Debug)]
+pub(super) struct Bus {
+    connection: watch::Receiver<Option<Connection>>,
+    jobs: Jobs,
+}
+
+#[proxy(
+    interface = "org.freedesktop.systemd1.Manager",
+    default_service = "org.freedesktop.systemd1",
+    default_path = "/org/freedesktop/systemd1"
+)]
+trait Manager {
+    fn subscribe(&self) -> zbus::Result<()>;
+    fn reload(&self) -> zbus::Result<()>;
+    fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn set_unit_properties(
+        &self,
+        name: &str,
+        runtime: bool,
+        properties: &[Property],
+    ) -> zbus::Result<()>;
+    fn start_transient_unit(
+        &self,
+        name: &str,
+        mode: &str,
+        properties: &[Property],
+        aux: &[(&str, &[Property])],
+    ) -> zbus::Result<OwnedObjectPath>;
+}
+
+impl Bus {
+    /// Starts to connect.
+    pub(super) fn start(events: mpsc::Sender<BusEvent>) -> Self {
+        let (sender, connection) = watch::channel(None);
+        let jobs = Jobs::default();
+        tokio::spawn(keep_connected(sender, Arc::clone(&jobs), events));
+        Self { connection, jobs }
+    }
+
+    /// Sets properties on a unit until it goes, or until the machine boots again.
+    pub(super) async fn set_unit_properties(
+        &self,
+        unit: &str,
+        properties: &Properties,
+    ) -> Result<(), CallError> {
+        let manager = self.manager().await?;
+        Ok(manager
+            .set_unit_properties(unit, true, properties.as_slice())
+            .await?)
+    }
+
+    /// Makes an active slice transient. There is nothing to start, so its job is not waited for.
+    pub(super) async fn start_transient_slice(
+        &self,
+        unit: &str,
+        properties: &Properties,
+    ) -> Result<(), CallError> {
+        let manager = self.manager().await?;
+        manager
+            .start_transient_unit(unit, "fail", properties.as_slice(), &[])
+            .await?;
+        Ok(())
+    }
+
+    /// Starts a scope with this process in it, in the slice, which begins with the properties of
+    /// `new_slice` where they are given. Returns when the process has been moved.
+    pub(super) async fn start_scope(
+        &self,
+        scope: &str,
+        slice: &str,
+        pid: u32,
+        new_slice: Option<&Properties>,
+    ) -> Result<(), CallError> {
+        let manager = self.manager().await?;
+        let properties = [
+            ("Description", Variant::from("Session adopted by fairshare")),
+            ("Slice", Variant::from(slice.to_owned())),
+            ("PIDs", Variant::from(vec![pid])),
+            ("CollectMode", Variant::from("inactive-or-failed")),
+            ("SendSIGHUP", Variant::from(true)),
+        ];
+        let aux: Vec<_> = new_slice
+            .iter()
+            .map(|new| (slice, new.as_slice()))
+            .collect();
+        // Asked for before the call: the job may end before its reply is read.
+        let done = self.wait_for_job(scope);
+        let started = manager
+            .start_transient_unit(scope, "fail", &properties, &aux)
+            .await;
+        if let Err(error) = started {
+            self.jobs
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(scope);
+            return Err(error.into());
+        }
+        match done.await {
+            Ok(result) if result == "done" => Ok(()),
+            Ok(result) => Err(CallError::Job(result)),
+            Err(_) => Err(CallError::NoBus),
+        }
+    }
+
+    /// Whether a unit is transient.
+    pub(super) async fn is_transient(&self, unit: &str) -> Result<bool, CallError> {
+        let connection = self.connection().await?;
+        let path = ManagerProxy::new(&connection)
+            .await?
+            .load_unit(unit)
+            .await?;
+        let properties = Some("org.freedesktop.DBus.Properties");
+        let which = ("org.freedesktop.systemd1.Unit", "Transient");
+        let reply = connection
+            .call_method(Some(SYSTEMD), path, properties, "Get", &which)
+            .await?;
+        let value: OwnedVariant = reply.body().deserialize()?;
+        bool::try_from(value).map_err(|error| CallError::Refused(error.to_string()))
+    }
+
+    /// Makes systemd read its unit files again.
+    pub(super) async fn reload(&self) -> Result<(), CallError> {
+        Ok(self.manager().await?.reload().await?)
+    }
+
+    /// A round trip to systemd: when it returns, what was asked before has been carried out.
+    pub(super) async fn ping(&self) -> Result<(), CallError> {
+        let connection = self.connection().await?;
+        let peer = Some("org.freedesktop.DBus.Peer");
+        connection
+            .call_method(Some(SYSTEMD), MANAGER_PATH, peer, "Ping", &())
+            .await?;
+        Ok(())
+    }
+
+    fn wait_for_job(&self, unit: &str) -> oneshot::Receiver<String> {
+        let (sender, receiver) = oneshot::channel();
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.insert(unit.to_owned(), sender);
+        receiver
+    }
+
+    async fn manager(&self) -> Result<ManagerProxy<'static>, CallError> {
+        Ok(ManagerProxy::new(&self.connection().await?).await?)
+    }
+
+    async fn connection(&self) -> Result<Connection, CallError> {
+        let mut connection = self.connection.clone();
+        let wait = connection.wait_for(Option::is_some);
+        match tokio::time::timeout(BUS_DEADLINE, wait).await {
+            Ok(Ok(found)) => found.clone().ok_or(CallError::NoBus),
+            _ => Err(CallError::NoBus),
+        }
+    }
+}
+
+impl From<zbus::Error> for CallError {
+    fn from(error: zbus::Error) -> Self {
+        match error {
+            zbus::Error::MethodError(name, text, _) => {
+                Self::Refused(text.unwrap_or_else(|| name.to_string()))
+            }
+            zbus::Error::InputOutput(_) => Self::NoBus,
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+async fn keep_connected(
+    sender: watch::Sender<Option<Connection>>,
+    jobs: Jobs,
+    events: mpsc::Sender<BusEvent>,
+) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match tokio::time::timeout(CONNECT_DEADLINE, connect(&jobs, &events)).await {
+            Ok(Ok(connection)) => {
+                info!("connected to the system bus");
+                pause = FIRST_PAUSE;
+                sender.send_replace(Some(connection.clone()));
+                if events.send(BusEvent::LookAtAll).await.is_err() {
+                    return;
+                }
+                connection.closed().await;
+                sender.send_replace(None);
+                // Nobody will hear the end of a job that was begun on it.
+                jobs.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                warn!("the connection to the system bus ended, connecting again");
+            }
+            Ok(Err(error)) => warn!("cannot connect to the system bus: {error}, trying again"),
+            Err(_) => warn!("the system bus does not answer, trying again"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn connect(jobs: &Jobs, events: &mpsc::Sender<BusEvent>) -> zbus::Result<Connection> {
+    let connection = Connection::system().await?;
+    let job_removed = signals(&connection, "JobRemoved").await?;
+    let unit_removed = signals(&connection, "UnitRemoved").await?;
+    tokio::spawn(hear_jobs(job_removed, Arc::clone(jobs)));
+    tokio::spawn(hear_slices(unit_removed, events.clone()));
+    ManagerProxy::new(&connection).await?.subscribe().await?;
+    Ok(connection)
+}
+
+async fn signals(connection: &Connection, member: &'static str) -> zbus::Result<MessageStream> {
+    let rule = MatchRule::builder()
+        .msg_type(zbus::message::Type::Signal)
+        .sender(SYSTEMD)
+        .path(MANAGER_PATH)
+        .interface("org.freedesktop.systemd1.Manager")
+        .member(member)
+        .build()?;
+    MessageStream::for_match_rule(rule, connection, SIGNAL_QUEUE.try_into().ok()).await
+}
+
+/// The next signal; `None` when the connection has ended.
+async fn next(stream: &mut MessageStream) -> Option<Message> {
+    loop {
+        match poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await {
+            Some(Ok(message)) => return Some(message),
+            Some(Err(error)) => warn!("cannot read a signal: {error}, ignoring"),
+            None => return None,
+        }
+    }
+}
+
+async fn hear_jobs(mut stream: MessageStream, jobs: Jobs) {
+    while let Some(message) = next(&mut stream).await {
+        let body = message.body();
+        let job = body.deserialize::<(u32, OwnedObjectPath, String, String)>();
+        let Ok((_, _, unit, result)) = job else {
+            continue;
+        };
+        let waiting = jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&unit);
+        if let Some(waiting) = waiting {
+            // Nobody may wait any more: the deadline has passed.
+            let _ = waiting.send(result);
+        }
+    }
+}
+
+async fn hear_slices(mut stream: MessageStream, events: mpsc::Sender<BusEvent>) {
+    while let Some(message) = next(&mut stream).await {
+        let body = message.body();
+        let Ok((unit, _)) = body.deserialize::<(String, OwnedObjectPath)>() else {
+            continue;
+        };
+        let Some(uid) = slice_user(&unit) else {
+            continue;
+        };
+        if events.send(BusEvent::SliceGone(uid)).await.is_err() {
+            return;
+        }
+    }
+}
