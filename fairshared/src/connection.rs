@@ -7,10 +7,11 @@ use fairshare_protocol::frame::{LineBuffer, encode};
 use fairshare_protocol::{ErrorCode, Reply, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tracing::{debug, error, info};
+use tracing::{debug, error};
 
 use crate::admission::{Admission, REQUESTS_PER_SECOND};
 use crate::authorise::{authorise, sees_everybody};
+use crate::decision::{Decision, Verdict};
 use crate::enforcement::Enforcement;
 use crate::operations::Operations;
 
@@ -113,12 +114,7 @@ async fn answer<E: Enforcement>(
         }
     };
     if let Err(sentence) = authorise(caller, &request) {
-        info!(
-            decision = "refused",
-            by = caller,
-            why_not = sentence,
-            "{request:?}"
-        );
+        refused(caller, &request, sentence);
         return Reply::error(ErrorCode::NotPermitted, sentence);
     }
     let patience = match &request {
@@ -168,4 +164,21 @@ async fn carry_out<E: Enforcement>(
         Request::OpenSession(open) => operations.open_session(open).await,
         Request::CloseSession(close) => operations.close_session(close, caller).await,
     }
+}
+
+fn refused(caller: u32, request: &Request, sentence: &str) {
+    let (name, concerns) = match request {
+        Request::OpenSession(open) => ("open_session", Some(open.uid)),
+        Request::CloseSession(close) => ("close_session", close.uid),
+        Request::RequestResources(_) => ("request_resources", None),
+        Request::Resize(_) => ("resize", None),
+        Request::Release(_) => ("release", None),
+        Request::Status => ("status", None),
+        Request::List => ("list", None),
+    };
+    let uid = concerns.unwrap_or(caller);
+    Decision::new(name, Verdict::Refused, uid)
+        .by(caller)
+        .because(sentence)
+        .log();
 }

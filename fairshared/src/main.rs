@@ -17,6 +17,7 @@ mod capacity;
 mod cgroup;
 mod connection;
 mod daemon;
+mod decision;
 mod descriptor;
 mod enforcement;
 mod leader;

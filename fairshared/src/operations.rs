@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::book::BookHandle;
 use crate::cgroup::{Enforced, Limit, MemoryUse};
+use crate::decision::{Decision, Verdict};
 use crate::enforcement::{Applied, Enforcement, EnforcementError};
 use crate::leader::{Place, Process};
 use crate::turns::Turns;
@@ -99,19 +100,16 @@ impl<E: Enforcement> Operations<E> {
         let applied = self
             .limit_session(uid, session, leader.pid, place, limits)
             .await;
+        let decision = |verdict| {
+            Decision::new("open_session", verdict, uid)
+                .by(0)
+                .session(session)
+                .leader(leader.pid, &service)
+                .to(limits.allocation)
+        };
         match applied {
             Ok(applied) => {
-                info!(
-                    decision = "granted",
-                    request = "open_session",
-                    by = 0,
-                    uid,
-                    session,
-                    leader = leader.pid,
-                    service,
-                    to = %limits.allocation,
-                    "session opened"
-                );
+                decision(Verdict::Granted).log();
                 let allocation = figures_that_hold(limits.allocation, &applied.enforced);
                 Reply::SessionOpened(SessionOpened {
                     session,
@@ -119,18 +117,9 @@ impl<E: Enforcement> Operations<E> {
                 })
             }
             Err(fault) => {
-                error!(
-                    decision = "granted",
-                    request = "open_session",
-                    by = 0,
-                    uid,
-                    session,
-                    leader = leader.pid,
-                    service,
-                    to = %limits.allocation,
-                    why_not = %fault,
-                    "session opened, limits not set"
-                );
+                decision(Verdict::NotEnforced)
+                    .because(fault.to_string())
+                    .log();
                 Reply::error(
                     ErrorCode::NotEnforced,
                     format!("Limits are not set: {fault}"),
@@ -184,18 +173,13 @@ impl<E: Enforcement> Operations<E> {
             .book
             .with(move |book| book.close_session(session))
             .await?;
-        info!(
-            decision = "granted",
-            request = "close_session",
-            by = origin.by(),
-            uid,
-            session,
-            last = closed.last,
-            from = closed.returned.map(|change| change.from.to_string()),
-            to = closed.returned.map(|change| change.to.to_string()),
-            "session closed: {}",
-            origin.reason()
-        );
+        Decision::new("close_session", Verdict::Granted, uid)
+            .by(origin.by())
+            .session(session)
+            .from(closed.returned.map(|change| change.from))
+            .to(closed.returned.map(|change| change.to))
+            .because(origin.reason())
+            .log();
         if closed.last {
             let this = Arc::clone(self);
             tokio::spawn(async move {
@@ -444,15 +428,12 @@ impl<E: Enforcement> Operations<E> {
         let changes = self.book.with(move |book| book.set_policy(policy)).await;
         let count = changes.len();
         for (uid, change) in changes {
-            info!(
-                decision = "granted",
-                request = "reload",
-                by = 0,
-                uid,
-                from = %change.from,
-                to = %change.to,
-                "policy changed the allocation"
-            );
+            Decision::new("reload", Verdict::Granted, uid)
+                .by(0)
+                .from(change.from)
+                .to(change.to)
+                .because("policy changed")
+                .log();
             self.look_at(uid).await;
         }
         count
@@ -619,14 +600,10 @@ impl<E: Enforcement> Operations<E> {
             return;
         };
         for session in sessions {
-            let reason = Origin::SliceGone.reason();
-            info!(
-                decision = "granted",
-                request = "close_session",
-                uid,
-                session,
-                "session closed: {reason}"
-            );
+            Decision::new("close_session", Verdict::Granted, uid)
+                .session(session)
+                .because(Origin::SliceGone.reason())
+                .log();
         }
         if let Err(fault) = self.enforcement.forget(uid, to_undo).await {
             warn!(
@@ -668,34 +645,28 @@ struct Asked {
 
 impl Asked {
     fn log_grant(&self, change: &Change) {
-        let Self { uid, request, wish } = self;
-        let (from, to) = (change.from, change.to);
-        info!(decision = "granted", request, by = uid, uid, wish, %from, %to, "allocation changed");
+        self.decision(Verdict::Granted)
+            .from(change.from)
+            .to(change.to)
+            .log();
     }
 
     fn log_refusal(&self, why_not: &str) {
-        let Self { uid, request, wish } = self;
-        info!(
-            decision = "refused",
-            request,
-            by = uid,
-            uid,
-            wish,
-            why_not,
-            "allocation unchanged"
-        );
+        self.decision(Verdict::Refused).because(why_not).log();
+    }
+
+    fn decision(&self, verdict: Verdict) -> Decision {
+        Decision::new(self.request, verdict, self.uid)
+            .by(self.uid)
+            .wish(&self.wish)
     }
 }
 
 fn ignored(uid: u32, message: String) -> Reply {
-    info!(
-        decision = "ignored",
-        request = "open_session",
-        by = 0,
-        uid,
-        why_not = message,
-        "ignored"
-    );
+    Decision::new("open_session", Verdict::Ignored, uid)
+        .by(0)
+        .because(message.as_str())
+        .log();
     Reply::SessionIgnored { message }
 }
 
