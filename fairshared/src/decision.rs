@@ -138,9 +138,9 @@ impl Decision {
             };
         }
         if self.verdict == Verdict::NotEnforced {
-            line!(error)
+            line!(error);
         } else {
-            line!(info)
+            line!(info);
         }
     }
 

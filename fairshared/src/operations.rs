@@ -696,3 +696,6 @@ fn figures_that_hold(allocation: Allocation, enforced: &Enforced) -> Allocation 
             .unwrap_or(allocation.tasks),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,334 @@
+//! Operations against an enforcement that is made to fail, hang and come back.
+
+use std::collections::HashMap;
+use std::process::{Child, Command, Stdio};
+
+use fairshare_core::ledger::Capacity;
+use tokio::sync::Notify;
+
+use super::*;
+use crate::book::Book;
+use crate::cgroup::SliceCgroup;
+use crate::snapshot::Snapshot;
+
+const UID: u32 = 4242;
+const POLICY: &str =
+    "defaults: {cpu: 1, mem: 1G, tasks: 100}\nmax: {cpu: 4, mem: 8G, tasks: 500}\n";
+
+/// What the fake does with the next calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mood {
+    Well,
+    NoBus,
+    Hanging,
+}
+
+#[derive(Debug)]
+struct Fake {
+    mood: Mutex<Mood>,
+    limits: Mutex<HashMap<u32, Limits>>,
+    released: Notify,
+}
+
+impl Fake {
+    fn new() -> Self {
+        let (mood, limits) = (Mutex::new(Mood::Well), Mutex::default());
+        Self {
+            mood,
+            limits,
+            released: Notify::new(),
+        }
+    }
+
+    async fn set(&self, uid: u32, limits: Limits) -> Result<Applied, EnforcementError> {
+        let mood = *self.mood.lock().unwrap();
+        match mood {
+            Mood::Well => {}
+            Mood::NoBus => return Err(EnforcementError::NoBus),
+            Mood::Hanging => self.released.notified().await,
+        }
+        self.limits.lock().unwrap().insert(uid, limits);
+        let allocation = limits.allocation;
+        let enforced = Enforced {
+            cpu: Limit::At(allocation.cpu.quota_per_second()),
+            mem: Limit::At(allocation.mem.bytes()),
+            mem_high: Limit::Max,
+            swap: Limit::At(limits.swap.bytes()),
+            tasks: Limit::At(allocation.tasks.count()),
+        };
+        Ok(Applied {
+            enforced,
+            differences: Vec::new(),
+            lowering: false,
+            to_undo: false,
+        })
+    }
+}
+
+impl Enforcement for Fake {
+    fn slice(&self, uid: u32) -> String {
+        format!("user-{uid}.slice")
+    }
+
+    fn look(&self, _uid: u32) -> Option<SliceCgroup> {
+        None
+    }
+
+    async fn limit(&self, uid: u32, limits: Limits) -> Result<Applied, EnforcementError> {
+        self.set(uid, limits).await
+    }
+
+    async fn adopt(
+        &self,
+        uid: u32,
+        _session: SessionId,
+        _pid: u32,
+        limits: Limits,
+    ) -> Result<Applied, EnforcementError> {
+        self.set(uid, limits).await
+    }
+
+    async fn lower(
+        &self,
+        uid: u32,
+        limits: Limits,
+        _finish: bool,
+    ) -> Result<Applied, EnforcementError> {
+        self.set(uid, limits).await
+    }
+
+    async fn forget(&self, uid: u32, _to_undo: bool) -> Result<(), EnforcementError> {
+        self.limits.lock().unwrap().remove(&uid);
+        Ok(())
+    }
+}
+
+/// The operations, the folder of their snapshot, and a process to lead sessions.
+struct Setup {
+    operations: Arc<Operations<Fake>>,
+    folder: tempfile::TempDir,
+    leader: Child,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let operations = Self::operations(&folder);
+        let mut leader = Command::new("cat");
+        let leader = leader
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            operations,
+            folder,
+            leader,
+        }
+    }
+
+    fn operations(folder: &tempfile::TempDir) -> Arc<Operations<Fake>> {
+        let (snapshot, saved) = Snapshot::open(folder.path()).unwrap();
+        let capacity = Capacity {
+            cpu_thousandths: 64_000,
+            mem_bytes: 1 << 40,
+        };
+        let book = Book::new(
+            capacity,
+            Policy::parse(POLICY).unwrap(),
+            1000,
+            snapshot,
+            saved,
+        );
+        Operations::new(BookHandle::start(book), Fake::new())
+    }
+
+    fn mood(&self, mood: Mood) {
+        *self.operations.enforcement.mood.lock().unwrap() = mood;
+    }
+
+    fn enforced(&self) -> Option<String> {
+        let limits = self.operations.enforcement.limits.lock().unwrap();
+        limits.get(&UID).map(|limits| limits.allocation.to_string())
+    }
+
+    async fn open(&self) -> Reply {
+        let open = OpenSession {
+            uid: UID,
+            pid: self.leader.id(),
+            service: None,
+            wait_ms: None,
+        };
+        Arc::clone(&self.operations).open_session(open).await
+    }
+
+    async fn resize(&self, mem: &str) -> Reply {
+        let wish = Wish {
+            mem: mem.parse().ok(),
+            ..Wish::default()
+        };
+        Arc::clone(&self.operations)
+            .resize(UID, Resize { wish, force: false })
+            .await
+    }
+
+    async fn has(&self) -> Option<String> {
+        let limits = self.operations.book.with(|book| book.limits(UID)).await;
+        limits.map(|limits| limits.allocation.to_string())
+    }
+}
+
+impl Drop for Setup {
+    fn drop(&mut self) {
+        let _ = self.leader.kill();
+        let _ = self.leader.wait();
+    }
+}
+
+fn code(reply: &Reply) -> Option<ErrorCode> {
+    match reply {
+        Reply::Error(error) => error.code,
+        _ => None,
+    }
+}
+
+const DEFAULT: &str = "1 CPU, 1G memory, 100 tasks";
+const GRANTED: &str = "1 CPU, 2G memory, 100 tasks";
+
+#[tokio::test]
+async fn a_change_that_cannot_be_enforced_is_taken_back() {
+    let setup = Setup::new();
+    assert!(matches!(setup.open().await, Reply::SessionOpened(_)));
+    setup.mood(Mood::NoBus);
+    assert_eq!(
+        code(&setup.resize("2G").await),
+        Some(ErrorCode::NotEnforced)
+    );
+    assert_eq!(setup.has().await.as_deref(), Some(DEFAULT));
+    setup.mood(Mood::Well);
+    assert!(matches!(setup.resize("2G").await, Reply::Success { .. }));
+    assert_eq!(setup.enforced().as_deref(), Some(GRANTED));
+}
+
+#[tokio::test]
+async fn a_session_opened_without_a_bus_is_limited_when_it_is_back() {
+    let setup = Setup::new();
+    setup.mood(Mood::NoBus);
+    assert_eq!(code(&setup.open().await), Some(ErrorCode::NotEnforced));
+    assert_eq!(setup.enforced(), None);
+    setup.mood(Mood::Well);
+    setup.operations.look_at_all().await;
+    assert_eq!(setup.enforced().as_deref(), Some(DEFAULT));
+}
+
+#[tokio::test]
+async fn one_users_slow_change_delays_no_other_user() {
+    let setup = Setup::new();
+    setup.open().await;
+    setup.mood(Mood::Hanging);
+    let operations = Arc::clone(&setup.operations);
+    let wish = Wish {
+        mem: "2G".parse().ok(),
+        ..Wish::default()
+    };
+    let slow = tokio::spawn(operations.resize(UID, Resize { wish, force: false }));
+    while setup.has().await.as_deref() != Some(GRANTED) {
+        tokio::task::yield_now().await;
+    }
+    setup.mood(Mood::Well);
+    let open = OpenSession {
+        uid: UID + 1,
+        pid: setup.leader.id(),
+        service: None,
+        wait_ms: None,
+    };
+    let other = Arc::clone(&setup.operations).open_session(open).await;
+    assert!(matches!(other, Reply::SessionOpened(_)), "{other:?}");
+    assert!(!slow.is_finished());
+    setup.operations.enforcement.released.notify_one();
+    assert!(matches!(slow.await.unwrap(), Reply::Success { .. }));
+}
+
+#[tokio::test]
+async fn the_end_of_the_leader_ends_the_session_and_the_grant() {
+    let mut setup = Setup::new();
+    setup.open().await;
+    setup.resize("2G").await;
+    setup.leader.kill().unwrap();
+    setup.leader.wait().unwrap();
+    // The fake has no slice, so the user is forgotten once the session is closed.
+    while setup.has().await.is_some() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_restart_keeps_sessions_and_grants_and_ends_those_whose_leader_is_gone() {
+    let mut setup = Setup::new();
+    setup.open().await;
+    setup.resize("2G").await;
+    // As a kill leaves the files: the first daemon still has them open.
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["ledger.db", "ledger.db-wal"] {
+        std::fs::copy(setup.folder.path().join(file), copy.path().join(file)).unwrap();
+    }
+
+    setup.operations = Setup::operations(&copy);
+    setup.operations.resume().await;
+    setup.operations.look_at_all().await;
+    assert_eq!(setup.has().await.as_deref(), Some(GRANTED));
+    assert_eq!(setup.enforced().as_deref(), Some(GRANTED));
+
+    let second = tempfile::tempdir().unwrap();
+    for file in ["ledger.db", "ledger.db-wal"] {
+        std::fs::copy(copy.path().join(file), second.path().join(file)).unwrap();
+    }
+    setup.leader.kill().unwrap();
+    setup.leader.wait().unwrap();
+    setup.operations = Setup::operations(&second);
+    setup.operations.resume().await;
+    setup.operations.look_at_all().await;
+    assert_eq!(setup.has().await, None);
+}
+
+#[tokio::test]
+async fn what_policy_does_not_cover_is_ignored() {
+    let setup = Setup::new();
+    for uid in [0, 999, 65_534] {
+        let open = OpenSession {
+            uid,
+            pid: setup.leader.id(),
+            service: None,
+            wait_ms: None,
+        };
+        let reply = Arc::clone(&setup.operations).open_session(open).await;
+        assert!(
+            matches!(reply, Reply::SessionIgnored { .. }),
+            "{uid}: {reply:?}"
+        );
+        let reply = setup.operations.status(uid).await;
+        assert_eq!(code(&reply), Some(ErrorCode::NotCovered));
+    }
+    let open = OpenSession {
+        uid: UID,
+        pid: 1,
+        service: None,
+        wait_ms: None,
+    };
+    let reply = Arc::clone(&setup.operations).open_session(open).await;
+    assert_eq!(code(&reply), Some(ErrorCode::InvalidValue));
+}
+
+#[tokio::test]
+async fn a_session_is_closed_once_by_number_or_by_leader() {
+    let setup = Setup::new();
+    setup.open().await;
+    let by_leader = CloseSession {
+        session: None,
+        uid: Some(UID),
+        pid: Some(setup.leader.id()),
+    };
+    let close = || Arc::clone(&setup.operations).close_session(by_leader, 0);
+    assert!(matches!(close().await, Reply::Success { .. }));
+    assert_eq!(code(&close().await), Some(ErrorCode::NoSession));
+}
