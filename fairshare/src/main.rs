@@ -1,2 +1,27 @@
-//! Placeholder.
-fn main() {}
+//! The command `fairshare`: a person's and a script's way to the daemon.
+//!
+//! It asks one question, shows the answer and ends. What it knows about limits comes from the
+//! daemon; it reads no policy and no cgroup file itself, so that what it shows is what the daemon
+//! acts on.
+
+#![forbid(unsafe_code)]
+
+mod advice;
+mod cli;
+mod exit;
+mod layout;
+mod names;
+mod output;
+mod problem;
+mod run;
+mod show;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let outcome = match cli::parse(std::env::args_os()) {
+        Ok(cli) => run::run(&cli),
+        Err(outcome) => outcome,
+    };
+    output::emit(&outcome).into()
+}

@@ -1,0 +1,297 @@
+//! The command line: what may be typed, and what it asks of the daemon.
+//!
+//! Sizes and counts are read by the protocol's own parsers, so that a wrong one is told in the
+//! same words here, in the daemon and in a policy file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use fairshare_protocol::{
+    CloseSession, Cpus, DEFAULT_SOCKET, MemorySize, OpenSession, Release, Request, Resize, Tasks,
+    Wish,
+};
+
+use crate::exit::{self, Exit};
+use crate::output::Outcome;
+
+const EVERYWHERE: &str = "Options of every command";
+
+const JSON: &str = "\
+With --json, errors too are one line on standard output: the daemon's reply as
+its protocol describes it, or where it gave none, an \"error\" whose code is the
+command's own: no_daemon, no_answer or bad_reply. A command line that cannot be
+read (exit code 2, on standard error) prints no JSON.";
+
+/// See, ask for and give back your share of this machine.
+///
+/// Without a command it shows your status.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fairshare",
+    version,
+    after_help = format!("{JSON}\n\n{}", exit::help()),
+    max_term_width = 80,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Print the reply as one line of JSON
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    pub(crate) json: bool,
+
+    /// Socket of the daemon
+    #[arg(
+        long,
+        global = true,
+        help_heading = EVERYWHERE,
+        value_name = "PATH",
+        env = "FAIRSHARE_SOCKET",
+        default_value = DEFAULT_SOCKET,
+        hide_env_values = true
+    )]
+    pub(crate) socket: PathBuf,
+
+    /// Wait at most so long for the answer
+    #[arg(
+        long,
+        global = true,
+        help_heading = EVERYWHERE,
+        value_name = "SECONDS",
+        default_value = "30",
+        value_parser = seconds
+    )]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what you have, what you use of it and what you may ask for
+    Status,
+    /// Ask for more, or change the grant that you hold
+    ///
+    /// The figures are absolute: `--cpu 4` is four CPUs altogether. What you do not name stays as
+    /// it is. It is done when the kernel enforces it, and it ends with your last session.
+    #[command(after_help = "Example: fairshare resize --cpu 4 --mem 16G")]
+    Resize(ResizeArgs),
+    /// Give the grant back; what you have is the default again
+    Release(ReleaseArgs),
+    /// Show who holds what: root sees everybody, others see themselves
+    List,
+    /// Open or close a session, for a login hook that runs as root
+    Session {
+        #[command(subcommand)]
+        action: SessionAction,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ResizeArgs {
+    #[command(flatten)]
+    wish: WishArgs,
+    /// Shrink memory even below what is in use; processes may be killed
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct WishArgs {
+    /// CPUs, such as 4 or 0.5
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    cpu: Option<Cpus>,
+    /// Memory, such as 8G or 512M (K, M, G and T are powers of 1024)
+    #[arg(long, value_name = "SIZE", allow_negative_numbers = true)]
+    mem: Option<MemorySize>,
+    /// Processes and threads
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    tasks: Option<Tasks>,
+}
+
+#[derive(Debug, Args)]
+struct ReleaseArgs {
+    /// Shrink memory even below what is in use; processes may be killed
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum SessionAction {
+    /// Tell the daemon that a user has logged in, so that the limits are set
+    ///
+    /// Opening again with the same leader answers with the same session.
+    Open {
+        /// User who has logged in
+        #[arg(long)]
+        uid: u32,
+        /// The session's leader: the process whose end ends the session
+        #[arg(long)]
+        pid: u32,
+        /// Name of what opened it, for the log
+        #[arg(long, value_name = "NAME")]
+        service: Option<String>,
+    },
+    /// Tell the daemon that a session has ended
+    #[command(
+        override_usage = "fairshare session close [OPTIONS] --session <N>\n       \
+                                fairshare session close [OPTIONS] --uid <UID> --pid <PID>"
+    )]
+    Close(CloseArgs),
+}
+
+#[derive(Debug, Args)]
+struct CloseArgs {
+    /// Number of the session, as `session open` printed it
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with_all = ["uid", "pid"],
+        required_unless_present_all = ["uid", "pid"]
+    )]
+    session: Option<u64>,
+    /// User of the session
+    #[arg(long, requires = "pid")]
+    uid: Option<u32>,
+    /// The session's leader
+    #[arg(long, requires = "uid")]
+    pid: Option<u32>,
+}
+
+impl Cli {
+    /// What to ask the daemon.
+    pub(crate) fn request(&self) -> Request {
+        match &self.command {
+            None | Some(Command::Status) => Request::Status,
+            Some(Command::Resize(args)) => Request::Resize(Resize {
+                wish: Wish {
+                    cpu: args.wish.cpu,
+                    mem: args.wish.mem,
+                    tasks: args.wish.tasks,
+                },
+                force: args.force,
+            }),
+            Some(Command::Release(args)) => Request::Release(Release { force: args.force }),
+            Some(Command::List) => Request::List,
+            Some(Command::Session { action }) => match action {
+                SessionAction::Open { uid, pid, service } => Request::OpenSession(OpenSession {
+                    uid: *uid,
+                    pid: *pid,
+                    service: service.clone(),
+                    wait_ms: None,
+                }),
+                SessionAction::Close(args) => Request::CloseSession(CloseSession {
+                    session: args.session,
+                    uid: args.uid,
+                    pid: args.pid,
+                }),
+            },
+        }
+    }
+}
+
+/// Reads the command line. `Err` is what to print instead of asking: the help, the version, or
+/// what is wrong.
+pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, Outcome> {
+    Cli::try_parse_from(args).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            Outcome::done(error.render().ansi().to_string())
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Outcome {
+            stdout: String::new(),
+            stderr: error.render().ansi().to_string(),
+            exit: Exit::Usage,
+        },
+        _ => {
+            // The one prefix of every error of this command, instead of clap's own.
+            let text = error.render().to_string();
+            let text = text.strip_prefix("error: ").unwrap_or(&text);
+            Outcome {
+                stdout: String::new(),
+                stderr: format!("fairshare: {text}"),
+                exit: Exit::Usage,
+            }
+        }
+    })
+}
+
+/// A number of seconds, from a millisecond to an hour.
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (0.001..=3600.0).contains(seconds))
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "give a number of seconds from 0.001 to 3600".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn request(line: &str) -> Request {
+        parse(line.split(' ').map(OsString::from))
+            .unwrap()
+            .request()
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn each_command_asks_its_request() {
+        assert_eq!(request("fairshare"), Request::Status);
+        assert_eq!(request("fairshare status"), Request::Status);
+        assert_eq!(request("fairshare list"), Request::List);
+        for (line, json) in [
+            (
+                "fairshare resize --cpu 1.5 --mem 512M --tasks 300",
+                r#"{"type":"resize","cpu":1.5,"mem":"512M","tasks":300}"#,
+            ),
+            (
+                "fairshare resize --mem 1G --force",
+                r#"{"type":"resize","mem":"1G","force":true}"#,
+            ),
+            ("fairshare release", r#"{"type":"release"}"#),
+            (
+                "fairshare release --force",
+                r#"{"type":"release","force":true}"#,
+            ),
+            (
+                "fairshare session open --uid 1000 --pid 4711 --service jupyterhub",
+                r#"{"type":"open_session","uid":1000,"pid":4711,"service":"jupyterhub"}"#,
+            ),
+            (
+                "fairshare session close --uid 1000 --pid 4711",
+                r#"{"type":"close_session","uid":1000,"pid":4711}"#,
+            ),
+            (
+                "fairshare session close --session 7",
+                r#"{"type":"close_session","session":7}"#,
+            ),
+        ] {
+            assert_eq!(
+                serde_json::to_string(&request(line)).unwrap(),
+                json,
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_timeout_is_a_sensible_number_of_seconds() {
+        let default = parse(["fairshare"].map(OsString::from).into_iter()).unwrap();
+        assert_eq!(default.timeout, fairshare_client::DEFAULT_TIMEOUT);
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(seconds("3600"), Ok(Duration::from_secs(3600)));
+        for text in ["", "0", "-1", "NaN", "inf", "1e9", "5s"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

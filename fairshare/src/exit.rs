@@ -1,0 +1,157 @@
+//! The exit codes, in one place: what a script may rely on.
+//!
+//! A code that is in the table keeps its number and its meaning. `fairshare --help` prints the
+//! table from here.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use fairshare_client::ClientError;
+use fairshare_protocol::ErrorCode;
+
+/// How the command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// What was asked is done.
+    Done,
+    /// The daemon refused, by its rules.
+    Refused,
+    /// The command line or a value in it is wrong.
+    Usage,
+    /// No daemon, or no answer in time.
+    NoAnswer,
+    /// The caller may not ask this.
+    NotPermitted,
+    /// It was allowed and did not work.
+    Failed,
+}
+
+/// Each exit with its number and its words in the help.
+const TABLE: [(Exit, u8, &str); 6] = [
+    (Exit::Done, 0, "done"),
+    (
+        Exit::Refused,
+        1,
+        "refused: above the maximum, no capacity, memory in use, no session ...",
+    ),
+    (
+        Exit::Usage,
+        2,
+        "wrong usage, or a value that the daemon does not take",
+    ),
+    (Exit::NoAnswer, 3, "no daemon, or no answer in time"),
+    (
+        Exit::NotPermitted,
+        4,
+        "not permitted: only root may ask this",
+    ),
+    (
+        Exit::Failed,
+        5,
+        "failed: the limits could not be set, the daemon is busy or at fault",
+    ),
+];
+
+impl Exit {
+    /// The number that the shell sees.
+    pub(crate) fn number(self) -> u8 {
+        TABLE
+            .iter()
+            .find(|(exit, ..)| *exit == self)
+            .map_or(u8::MAX, |(_, number, _)| *number)
+    }
+
+    /// The exit for the daemon's code. A code that this version does not know is a refusal, as
+    /// the protocol says.
+    pub(crate) fn of_code(code: Option<ErrorCode>) -> Self {
+        match code {
+            Some(ErrorCode::InvalidValue) => Self::Usage,
+            Some(ErrorCode::NotPermitted) => Self::NotPermitted,
+            Some(
+                ErrorCode::BadRequest
+                | ErrorCode::LineTooLong
+                | ErrorCode::UnknownType
+                | ErrorCode::NotEnforced
+                | ErrorCode::RateLimited
+                | ErrorCode::Busy
+                | ErrorCode::Internal,
+            ) => Self::Failed,
+            _ => Self::Refused,
+        }
+    }
+
+    /// The exit for a call that failed.
+    pub(crate) fn of_error(error: &ClientError) -> Self {
+        match error {
+            ClientError::Refused(reply) => Self::of_code(reply.code),
+            ClientError::Protocol { .. } => Self::Failed,
+            // What is left is a daemon that is not there or does not answer.
+            _ => Self::NoAnswer,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.number())
+    }
+}
+
+/// The table as the help shows it.
+pub(crate) fn help() -> String {
+    let mut text = String::from("Exit codes:");
+    for (_, number, meaning) in TABLE {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n  {number}  {meaning}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_the_documented_ones() {
+        for (exit, number) in [
+            (Exit::Done, 0),
+            (Exit::Refused, 1),
+            (Exit::Usage, 2),
+            (Exit::NoAnswer, 3),
+            (Exit::NotPermitted, 4),
+            (Exit::Failed, 5),
+        ] {
+            assert_eq!(exit.number(), number);
+        }
+    }
+
+    #[test]
+    fn each_code_of_the_protocol_has_its_exit() {
+        let expected = [
+            (ErrorCode::BadRequest, Exit::Failed),
+            (ErrorCode::LineTooLong, Exit::Failed),
+            (ErrorCode::UnknownType, Exit::Failed),
+            (ErrorCode::InvalidValue, Exit::Usage),
+            (ErrorCode::AboveMaximum, Exit::Refused),
+            (ErrorCode::BelowDefault, Exit::Refused),
+            (ErrorCode::NoCapacity, Exit::Refused),
+            (ErrorCode::GrantHeld, Exit::Refused),
+            (ErrorCode::NoGrant, Exit::Refused),
+            (ErrorCode::NoSession, Exit::Refused),
+            (ErrorCode::NotCovered, Exit::Refused),
+            (ErrorCode::NotPermitted, Exit::NotPermitted),
+            (ErrorCode::MemoryInUse, Exit::Refused),
+            (ErrorCode::NotEnforced, Exit::Failed),
+            (ErrorCode::RateLimited, Exit::Failed),
+            (ErrorCode::Busy, Exit::Failed),
+            (ErrorCode::Internal, Exit::Failed),
+        ];
+        let listed: Vec<ErrorCode> = expected.iter().map(|(code, _)| *code).collect();
+        assert_eq!(listed, ErrorCode::ALL, "a new code needs its row");
+        for (code, exit) in expected {
+            assert_eq!(Exit::of_code(Some(code)), exit, "{code}");
+        }
+        assert_eq!(Exit::of_code(Some(ErrorCode::Unknown)), Exit::Refused);
+        assert_eq!(Exit::of_code(None), Exit::Refused);
+    }
+}

@@ -1,0 +1,115 @@
+//! An error as a person reads it and as a script reads it.
+//!
+//! A person gets two lines on standard error: what went wrong, and what to do next. A script that
+//! asked for JSON gets the daemon's `error` object on standard output, or one of the same shape
+//! where the daemon sent none.
+
+use clap::builder::styling::{AnsiColor, Style};
+use fairshare_client::ClientError;
+use fairshare_protocol::{Reply, Request, StatusInfo, frame, printable};
+
+use crate::advice;
+use crate::exit::Exit;
+use crate::output::Outcome;
+
+const NAME: Style = AnsiColor::Red.on_default().bold();
+
+/// The two lines.
+pub(crate) fn text(error: &ClientError, request: &Request, status: Option<&StatusInfo>) -> Outcome {
+    let sentence = match error {
+        ClientError::Refused(reply) => clause(&reply.error),
+        other => other.to_string(),
+    };
+    let advice = advice::for_error(error, request, status);
+    Outcome {
+        stdout: String::new(),
+        stderr: format!(
+            "{NAME}fairshare:{NAME:#} {}\n{}\n",
+            printable(&sentence),
+            printable(&advice)
+        ),
+        exit: Exit::of_error(error),
+    }
+}
+
+/// The object.
+pub(crate) fn json(error: &ClientError) -> Outcome {
+    // Written by hand, because these codes are not of the protocol's set.
+    let own = |code: &str| {
+        serde_json::to_string(&error.to_string()).map(|sentence| {
+            format!("{{\"type\": \"error\", \"error\": {sentence}, \"code\": \"{code}\"}}\n")
+        })
+    };
+    let line = match error {
+        ClientError::Refused(reply) => frame::encode(&Reply::Error(reply.clone())),
+        ClientError::NoDaemon { .. } => own("no_daemon"),
+        ClientError::Protocol { .. } => own("bad_reply"),
+        _ => own("no_answer"),
+    };
+    Outcome {
+        // Encoding fails for maps without string keys only, and there is none.
+        stdout: line.unwrap_or_default(),
+        stderr: String::new(),
+        exit: Exit::of_error(error),
+    }
+}
+
+/// The daemon's sentence as a part of ours: a small letter at the front unless the word is written
+/// in capitals (`CPU`), no full stop at the end.
+fn clause(sentence: &str) -> String {
+    let sentence = sentence.strip_suffix('.').unwrap_or(sentence);
+    let mut chars = sentence.chars();
+    match (chars.next(), chars.clone().next()) {
+        (Some(first), Some(second)) if second.is_lowercase() => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => sentence.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fairshare_protocol::{ErrorCode, ErrorReply};
+
+    use super::*;
+
+    fn refused(error: &str, code: Option<ErrorCode>) -> ClientError {
+        ClientError::Refused(ErrorReply {
+            error: error.to_owned(),
+            code,
+        })
+    }
+
+    #[test]
+    fn the_daemons_sentence_becomes_a_part_of_ours() {
+        for (sentence, expected) in [
+            ("Request has no \"type\"", "request has no \"type\""),
+            ("CPU 5 is gone.", "CPU 5 is gone"),
+            ("", ""),
+            ("A", "A"),
+        ] {
+            assert_eq!(clause(sentence), expected);
+        }
+    }
+
+    #[test]
+    fn an_escape_sequence_of_the_daemon_does_not_reach_the_terminal() {
+        let outcome = text(
+            &refused("\x1b[2Jgone\nforged", None),
+            &Request::Status,
+            None,
+        );
+        assert!(!outcome.stderr.contains("\x1b[2J"));
+        assert_eq!(outcome.stderr.lines().count(), 2);
+    }
+
+    #[test]
+    fn the_object_is_the_daemons_own() {
+        let outcome = json(&refused("No", Some(ErrorCode::Busy)));
+        assert_eq!(
+            outcome.stdout,
+            "{\"type\": \"error\", \"error\": \"No\", \"code\": \"busy\"}\n"
+        );
+        assert_eq!(outcome.stderr, "");
+    }
+}

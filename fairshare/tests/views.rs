@@ -1,0 +1,270 @@
+//! What people see: each file in `tests/views` is a transcript with one fake daemon behind it, and
+//! each in `tests/help` is the help as it is printed. `TRYCMD=overwrite cargo test -p fairshare`
+//! writes them anew.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+#[allow(dead_code, reason = "this program needs only a part of it")]
+mod fake_daemon;
+
+use std::path::Path;
+
+use fake_daemon::{Answer, FakeDaemon};
+
+const COMMAND: &str = env!("CARGO_BIN_EXE_fairshare");
+
+/// Runs the transcript, 80 columns wide, against a daemon that answers so.
+fn transcript(file: &str, answer: impl Fn(&str) -> Answer + Send + Sync + 'static) {
+    transcript_in(80, file, answer);
+}
+
+fn transcript_in(
+    columns: u16,
+    file: &str,
+    answer: impl Fn(&str) -> Answer + Send + Sync + 'static,
+) {
+    let daemon = FakeDaemon::start(answer);
+    let socket = daemon.socket().display().to_string();
+    let cases = cases(columns);
+    cases
+        .env("FAIRSHARE_SOCKET", &socket)
+        .insert_var("[SOCKET]", socket)
+        .unwrap()
+        .case(Path::new("tests/views").join(file))
+        .run();
+}
+
+fn cases(columns: u16) -> trycmd::TestCases {
+    let cases = trycmd::TestCases::new();
+    cases
+        .register_bin("fairshare", Path::new(COMMAND))
+        .env("COLUMNS", columns.to_string())
+        .env("NO_COLOR", "1");
+    cases
+}
+
+/// The word behind `"type": ` in a request.
+fn kind(request: &str) -> &str {
+    request.split('"').nth(3).unwrap()
+}
+
+const ALICE: &str = concat!(
+    r#"{"type": "status_info", "allocated_cpu": 2, "allocated_mem": "8G", "#,
+    r#""allocated_tasks": 4096, "allocated_swap": "0", "grant": false, "sessions": 1, "#,
+    r#""default": {"cpu": 2, "mem": "8G", "tasks": 4096}, "#,
+    r#""max": {"cpu": 8, "mem": "32G", "tasks": 8192}, "#,
+    r#""slice": {"unit": "user-1000.slice", "mem_used": "3303014K", "mem_cache": "700M", "#,
+    r#""tasks_used": 57}, "version": "0.1.0"}"#,
+);
+
+const GRANT: &str = concat!(
+    r#"{"type": "status_info", "allocated_cpu": 6, "allocated_mem": "24G", "#,
+    r#""allocated_tasks": 4096, "allocated_swap": "0", "grant": true, "sessions": 2, "#,
+    r#""default": {"cpu": 2, "mem": "8G", "tasks": 4096}, "#,
+    r#""max": {"cpu": 8, "mem": "32G", "tasks": 8192}, "#,
+    r#""slice": {"unit": "user-1000.slice", "mem_used": "11G", "mem_cache": "9G", "#,
+    r#""tasks_used": 212}, "version": "0.1.0"}"#,
+);
+
+const OVERRULED: &str = concat!(
+    r#"{"type": "status_info", "allocated_cpu": 0.5, "allocated_mem": "512M", "#,
+    r#""allocated_tasks": 500, "grant": false, "sessions": 1, "#,
+    r#""default": {"cpu": 0.5, "mem": "512M", "tasks": 500}, "#,
+    r#""max": {"cpu": 0.5, "mem": "512M", "tasks": 500}, "#,
+    r#""slice": {"unit": "user-1001.slice", "mem_used": "4M", "tasks_used": 9}, "#,
+    r#""differences": ["tasks: the allocation says 500, the kernel enforces 10813 "#,
+    r#"(drop-in /etc/systemd/system/user-1001.slice.d/90-tasks.conf)", "#,
+    r#""swap is not limited: \u001b[31mthe kernel counts no swap"]}"#,
+);
+
+const USERS: &str = concat!(
+    r#"{"type": "list_info", "users": ["#,
+    r#"{"uid": 1000, "user": "alice", "sessions": 2, "grant": true, "cpu": 6, "#,
+    r#""mem": "24G", "tasks": 4096}, "#,
+    r#"{"uid": 1001, "user": "\u001b[2Jbob", "sessions": 0, "grant": false, "#,
+    r#""cpu": 0.5, "mem": "512M", "tasks": 500}, "#,
+    r#"{"uid": 90210, "sessions": 1, "grant": false, "cpu": 0.5, "mem": "1536M", "#,
+    r#""tasks": 500}]}"#
+);
+
+#[test]
+fn the_help_is_as_checked_in() {
+    cases(80).case("tests/help/*.trycmd").run();
+}
+
+#[test]
+fn wrong_usage_names_the_fault_and_exits_with_2() {
+    cases(80).case("tests/views/usage.trycmd").run();
+}
+
+#[test]
+fn without_a_daemon_the_command_says_how_to_start_it() {
+    cases(80).case("tests/views/no-daemon.trycmd").run();
+}
+
+#[test]
+fn a_user_with_the_default() {
+    transcript("default.trycmd", |request| {
+        Answer::from(match kind(request) {
+            "status" => ALICE,
+            "list" => concat!(
+                r#"{"type": "list_info", "users": [{"uid": 1000, "user": "alice", "sessions": 1, "#,
+                r#""grant": false, "cpu": 2, "mem": "8G", "tasks": 4096}]}"#
+            ),
+            "resize" => {
+                r#"{"type": "success", "message": "Resources allocated: 4 CPUs, 16G memory"}"#
+            }
+            _ => concat!(
+                r#"{"type": "error", "error": "User has no active resource allocation to "#,
+                r#"release.", "code": "no_grant"}"#
+            ),
+        })
+    });
+}
+
+#[test]
+fn a_user_with_a_grant() {
+    transcript("grant.trycmd", |request| {
+        Answer::from(match kind(request) {
+            "status" => GRANT,
+            _ => r#"{"type": "success", "message": "Resources released"}"#,
+        })
+    });
+}
+
+#[test]
+fn a_user_for_whom_the_kernel_enforces_something_else() {
+    transcript("differences.trycmd", |_| Answer::from(OVERRULED));
+}
+
+#[test]
+fn a_daemon_that_tells_only_what_the_first_version_told() {
+    transcript("first-version.trycmd", |request| {
+        Answer::from(match kind(request) {
+            "status" => r#"{"type": "status_info", "allocated_cpu": 4, "allocated_mem": "16G"}"#,
+            _ => r#"{"type": "error", "error": "No active resource allocation found"}"#,
+        })
+    });
+}
+
+#[test]
+fn root_sees_everybody_and_has_nothing_of_its_own() {
+    transcript("root.trycmd", |request| {
+        Answer::from(match kind(request) {
+            "list" => USERS,
+            "open_session" if request.contains(r#""uid": 0"#) => {
+                r#"{"type": "session_ignored", "message": "root is not covered by policy"}"#
+            }
+            "open_session" if request.contains(r#""pid": 99999"#) => {
+                r#"{"type": "error", "error": "No such leader: 99999", "code": "invalid_value"}"#
+            }
+            "open_session" => concat!(
+                r#"{"type": "session_opened", "session": 7, "cpu": 2, "mem": "8G", "#,
+                r#""tasks": 4096}"#
+            ),
+            "close_session" if request.contains(r#""session": 99"#) => {
+                r#"{"type": "error", "error": "No session 99 is open", "code": "no_session"}"#
+            }
+            "close_session" => r#"{"type": "success", "message": "Session closed"}"#,
+            _ => {
+                r#"{"type": "error", "error": "root is not covered by policy", "code": "not_covered"}"#
+            }
+        })
+    });
+}
+
+#[test]
+fn a_narrow_terminal() {
+    let answer = |request: &str| {
+        Answer::from(match kind(request) {
+            "list" => USERS,
+            "release" => {
+                r#"{"type": "error", "error": "1G less than is in use", "code": "memory_in_use"}"#
+            }
+            "status" => OVERRULED,
+            _ => GRANT,
+        })
+    };
+    transcript_in(40, "narrow.trycmd", answer);
+    transcript_in(24, "very-narrow.trycmd", answer);
+}
+
+#[test]
+fn nobody_is_logged_in() {
+    transcript("nobody.trycmd", |_| {
+        Answer::from(r#"{"type": "list_info", "users": []}"#)
+    });
+}
+
+#[test]
+fn each_refusal_says_what_to_do_next() {
+    transcript("refused.trycmd", |request| {
+        if kind(request) == "status" {
+            return ALICE.into();
+        }
+        let codes = [
+            (
+                r#""cpu": 16}"#,
+                "above_maximum",
+                "Request validation failed: Requested CPU (16) exceeds maximum allowed (8)",
+            ),
+            (
+                r#""cpu": 1}"#,
+                "below_default",
+                "Request validation failed: Requested CPU (1) is below the default (2)",
+            ),
+            (
+                r#""cpu": 7}"#,
+                "no_capacity",
+                "Only 3 CPUs are left for grants",
+            ),
+            (
+                r#""mem": "1G"}"#,
+                "memory_in_use",
+                "Memory in use: 3.1G is in use, 1G was asked for",
+            ),
+            (
+                r#""tasks": 5000}"#,
+                "not_enforced",
+                "systemd did not set the limits within 5 s",
+            ),
+            (
+                r#""tasks": 5001}"#,
+                "rate_limited",
+                "Too many requests: at most 20 in a second",
+            ),
+            (
+                r#""tasks": 5002}"#,
+                "from_the_future",
+                "The moon is in the wrong phase",
+            ),
+            (
+                "open_session",
+                "not_permitted",
+                "Only root may open a session",
+            ),
+            ("close_session", "no_session", "No such session"),
+            ("release", "no_session", "You have no open session"),
+            ("list", "unknown_type", "Unknown request type: list"),
+        ];
+        let (_, code, sentence) = codes
+            .iter()
+            .find(|(part, ..)| request.contains(part))
+            .unwrap();
+        Answer::Line(format!(
+            r#"{{"type": "error", "error": "{sentence}", "code": "{code}"}}"#
+        ))
+    });
+}
+
+#[test]
+fn a_daemon_that_does_not_answer() {
+    transcript("silent.trycmd", |request| match kind(request) {
+        "release" => Answer::Hangup,
+        "list" => Answer::from("good morning"),
+        _ => Answer::Silence,
+    });
+}
