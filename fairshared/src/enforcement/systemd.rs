@@ -33,6 +33,8 @@ const SMALLEST_STEP: u64 = 64 << 20;
 /// logind makes this folder when it starts and leaves it when it stops: the test that systemd's
 /// own library uses to see whether logind is there.
 const LOGIND_MARK: &str = "/run/systemd/seats";
+/// A folder of unit files at run time, of the administrator's: see `systemd.unit(5)`.
+const RUNTIME_UNITS: &str = "/run/systemd/system";
 /// Where systemd keeps what is set at run time on a unit that is not transient.
 const RUNTIME_CONTROL: &str = "/run/systemd/system.control";
 
@@ -65,6 +67,8 @@ impl Systemd {
         cgroups: CgroupTree,
         events: mpsc::Sender<BusEvent>,
     ) -> Self {
+        // Slices may have gone while no daemon was there.
+        let_systemd_look_again("all");
         let user_slices = scheme == SliceScheme::Auto && Path::new(LOGIND_MARK).exists();
         Self {
             bus: Bus::start(events),
@@ -289,10 +293,21 @@ impl Enforcement for Systemd {
             properties.collect_when_unneeded();
             properties
         });
-        let start = self
-            .bus
-            .start_scope(&scope, &slice, pid, new_slice.as_ref());
-        self.call("StartTransientUnit", &scope, start).await?;
+        let mut begun = Ok(());
+        // Refused where the slice has a file of the administrator's and cannot begin with limits,
+        // and where systemd remembers the file of a transient slice that is gone.
+        let properties = [new_slice.as_ref(), new_slice.as_ref(), None];
+        for (attempt, new_slice) in properties.into_iter().enumerate() {
+            if attempt > 0 {
+                let_systemd_look_again(&slice);
+            }
+            let start = self.bus.start_scope(&scope, &slice, pid, new_slice);
+            begun = self.call("StartTransientUnit", &scope, start).await;
+            if !matches!(begun, Err(EnforcementError::Refused { .. })) {
+                break;
+            }
+        }
+        begun?;
         self.limit(uid, limits).await
     }
 
@@ -318,6 +333,13 @@ impl Enforcement for Systemd {
             .remove(&unit);
         self.set_lowering(&unit, false);
         if !to_undo {
+            // Asking costs less than having systemd read its folders anew each time.
+            if !self
+                .call("Get(LoadState)", &unit, self.bus.is_loaded(&unit))
+                .await?
+            {
+                let_systemd_look_again(&unit);
+            }
             return Ok(());
         }
         let folder = PathBuf::from(RUNTIME_CONTROL).join(format!("{unit}.d"));
@@ -328,6 +350,22 @@ impl Enforcement for Systemd {
         let _ = fs::remove_dir(&folder);
         // systemd still holds in memory what the files said.
         self.call("Reload", &unit, self.bus.reload()).await
+    }
+}
+
+/// Has systemd read its unit folders anew when it next looks for a unit.
+///
+/// systemd remembers which unit files there are, and looks again when one of its folders has
+/// changed. Changes in the folder of transient units do not count, because they are its own. So
+/// after a `daemon-reload` while a transient slice is up, it believes in the slice's file for
+/// good: once the slice is gone, the user's next login finds "Unit user-1000.slice not found",
+/// and logind makes no session. A new time stamp on any other folder ends that.
+fn let_systemd_look_again(unit: &str) {
+    debug!(unit, "having systemd look for unit files again");
+    let stamped = fs::File::open(RUNTIME_UNITS)
+        .and_then(|folder| folder.set_modified(std::time::SystemTime::now()));
+    if let Err(error) = stamped {
+        warn!("cannot set the time of {RUNTIME_UNITS}: {error}, ignoring");
     }
 }
 

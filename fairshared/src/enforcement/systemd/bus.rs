@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -67,6 +68,7 @@ type Jobs = Arc<Mutex<HashMap<String, oneshot::Sender<String>>>>;
 pub(super) struct Bus {
     connection: watch::Receiver<Option<Connection>>,
     jobs: Jobs,
+    scopes_have_oom_policy: Arc<AtomicBool>,
 }
 
 #[proxy(
@@ -78,6 +80,8 @@ trait Manager {
     fn subscribe(&self) -> zbus::Result<()>;
     fn reload(&self) -> zbus::Result<()>;
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(property)]
+    fn version(&self) -> zbus::Result<String>;
     fn set_unit_properties(
         &self,
         name: &str,
@@ -97,9 +101,17 @@ impl Bus {
     /// Starts to connect.
     pub(super) fn start(events: mpsc::Sender<BusEvent>) -> Self {
         let (sender, connection) = watch::channel(None);
-        let jobs = Jobs::default();
-        tokio::spawn(keep_connected(sender, Arc::clone(&jobs), events));
-        Self { connection, jobs }
+        let bus = Self {
+            connection,
+            jobs: Jobs::default(),
+            scopes_have_oom_policy: Arc::default(),
+        };
+        let (jobs, oom_policy) = (
+            Arc::clone(&bus.jobs),
+            Arc::clone(&bus.scopes_have_oom_policy),
+        );
+        tokio::spawn(keep_connected(sender, jobs, oom_policy, events));
+        bus
     }
 
     /// Sets properties on a unit until it goes, or until the machine boots again.
@@ -137,13 +149,17 @@ impl Bus {
         new_slice: Option<&Properties>,
     ) -> Result<(), CallError> {
         let manager = self.manager().await?;
-        let properties = [
+        let mut properties = vec![
             ("Description", Variant::from("Session adopted by fairshare")),
             ("Slice", Variant::from(slice.to_owned())),
             ("PIDs", Variant::from(vec![pid])),
             ("CollectMode", Variant::from("inactive-or-failed")),
             ("SendSIGHUP", Variant::from(true)),
         ];
+        if self.scopes_have_oom_policy.load(Ordering::Relaxed) {
+            // One program that runs out of memory must not take the whole session with it.
+            properties.push(("OOMPolicy", Variant::from("continue")));
+        }
         let aux: Vec<_> = new_slice
             .iter()
             .map(|new| (slice, new.as_slice()))
@@ -169,18 +185,29 @@ impl Bus {
 
     /// Whether a unit is transient.
     pub(super) async fn is_transient(&self, unit: &str) -> Result<bool, CallError> {
+        let value = self.unit_property(unit, "Transient").await?;
+        bool::try_from(value).map_err(|error| CallError::Refused(error.to_string()))
+    }
+
+    /// Whether systemd can load a unit: whether it finds what it believes to be there.
+    pub(super) async fn is_loaded(&self, unit: &str) -> Result<bool, CallError> {
+        let value = self.unit_property(unit, "LoadState").await?;
+        let state = String::try_from(value);
+        Ok(state.map_err(|error| CallError::Refused(error.to_string()))? == "loaded")
+    }
+
+    async fn unit_property(&self, unit: &str, name: &str) -> Result<OwnedVariant, CallError> {
         let connection = self.connection().await?;
         let path = ManagerProxy::new(&connection)
             .await?
             .load_unit(unit)
             .await?;
         let properties = Some("org.freedesktop.DBus.Properties");
-        let which = ("org.freedesktop.systemd1.Unit", "Transient");
+        let which = ("org.freedesktop.systemd1.Unit", name);
         let reply = connection
             .call_method(Some(SYSTEMD), path, properties, "Get", &which)
             .await?;
-        let value: OwnedVariant = reply.body().deserialize()?;
-        bool::try_from(value).map_err(|error| CallError::Refused(error.to_string()))
+        Ok(reply.body().deserialize()?)
     }
 
     /// Makes systemd read its unit files again.
@@ -234,6 +261,7 @@ impl From<zbus::Error> for CallError {
 async fn keep_connected(
     sender: watch::Sender<Option<Connection>>,
     jobs: Jobs,
+    oom_policy: Arc<AtomicBool>,
     events: mpsc::Sender<BusEvent>,
 ) {
     let mut pause = FIRST_PAUSE;
@@ -242,6 +270,7 @@ async fn keep_connected(
             Ok(Ok(connection)) => {
                 info!("connected to the system bus");
                 pause = FIRST_PAUSE;
+                oom_policy.store(scopes_have_oom_policy(&connection).await, Ordering::Relaxed);
                 sender.send_replace(Some(connection.clone()));
                 if events.send(BusEvent::LookAtAll).await.is_err() {
                     return;
@@ -268,6 +297,27 @@ async fn connect(jobs: &Jobs, events: &mpsc::Sender<BusEvent>) -> zbus::Result<C
     tokio::spawn(hear_slices(unit_removed, events.clone()));
     ManagerProxy::new(&connection).await?.subscribe().await?;
     Ok(connection)
+}
+
+/// Scopes take `OOMPolicy` from systemd 253 on.
+async fn scopes_have_oom_policy(connection: &Connection) -> bool {
+    let Ok(manager) = ManagerProxy::new(connection).await else {
+        return false;
+    };
+    manager
+        .version()
+        .await
+        .is_ok_and(|version| major(&version) >= Some(253))
+}
+
+/// The number that a version such as `252.39-1~deb12u1` or `v257` begins with.
+fn major(version: &str) -> Option<u32> {
+    let digits = version.trim_start_matches('v');
+    digits
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 async fn signals(connection: &Connection, member: &'static str) -> zbus::Result<MessageStream> {
@@ -322,5 +372,18 @@ async fn hear_slices(mut stream: MessageStream, events: mpsc::Sender<BusEvent>) 
         if events.send(BusEvent::SliceGone(uid)).await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_apart() {
+        assert_eq!(major("252.39-1~deb12u1"), Some(252));
+        assert_eq!(major("v257"), Some(257));
+        assert_eq!(major("257~rc1-3"), Some(257));
+        assert_eq!(major(""), None);
     }
 }
