@@ -68,6 +68,15 @@ fn may_be_repeated(request: &Request) -> bool {
     }
 }
 
+/// The longest line that may answer a request. Only a list can be long, so that no other caller, a
+/// login among them, has to hold more than a little of what a peer sends.
+fn longest_reply(request: &Request) -> usize {
+    match request {
+        Request::List => frame::MAX_LIST_LINE,
+        _ => frame::MAX_LINE,
+    }
+}
+
 /// What every attempt of a call shares.
 struct Exchange<'a> {
     path: &'a Path,
@@ -89,7 +98,7 @@ impl Exchange<'_> {
             },
         })?;
         self.send(&stream, request)?;
-        let line = self.receive(&stream)?;
+        let line = self.receive(&stream, longest_reply(request))?;
         serde_json::from_slice(&line).map_err(|error| self.not_understood(&error))
     }
 
@@ -132,8 +141,8 @@ impl Exchange<'_> {
 
     /// The first line that the daemon sends. There is one reply to one request, so whatever might
     /// follow is not read.
-    fn receive(&self, mut stream: &UnixStream) -> Result<Vec<u8>, ClientError> {
-        let mut lines = LineBuffer::default();
+    fn receive(&self, mut stream: &UnixStream, longest: usize) -> Result<Vec<u8>, ClientError> {
+        let mut lines = LineBuffer::with_limit(longest);
         let mut bytes = [0; READ_SIZE];
         loop {
             let line = lines

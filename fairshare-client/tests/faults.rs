@@ -266,6 +266,28 @@ fn a_reply_of_the_longest_is_read_and_a_longer_one_is_an_error() {
 }
 
 #[test]
+fn a_list_of_thousands_of_users_is_read() {
+    let rows: Vec<String> = (1000..6000)
+        .map(|uid| {
+            format!(
+                "{{\"uid\": {uid}, \"sessions\": 1, \"grant\": false, \"cpu\": 1, \"mem\": \"1G\", \
+                 \"tasks\": 100}}"
+            )
+        })
+        .collect();
+    let reply = format!(
+        "{{\"type\": \"list_info\", \"users\": [{}]}}\n",
+        rows.join(", ")
+    );
+    assert!(reply.len() > MAX_LINE);
+    let peer = Peer::answering(reply);
+    assert_eq!(
+        Client::new(peer.path(), PATIENT).list().unwrap().len(),
+        5000
+    );
+}
+
+#[test]
 fn a_reply_without_end_is_cut_off() {
     let peer = Peer::new(|_, mut connection| {
         read_line(&connection);

@@ -6,8 +6,12 @@ use std::io;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-/// The longest line, in bytes without its newline. A longer one ends the connection.
+/// The longest line, in bytes without its newline, but for the reply to `list`. A longer one ends
+/// the connection.
 pub const MAX_LINE: usize = 64 * 1024;
+
+/// The longest reply to `list`, in bytes without its newline: room for more than 50 000 users.
+pub const MAX_LIST_LINE: usize = 8 * 1024 * 1024;
 
 /// The message as one line, newline included, with a space behind each `:` and `,`: the form in
 /// which the specification shows it.
@@ -24,28 +28,48 @@ pub fn encode<M: Serialize>(message: &M) -> Result<String, serde_json::Error> {
     String::from_utf8(line).map_err(serde::ser::Error::custom)
 }
 
-/// The line grew past [`MAX_LINE`] without a newline.
+/// The line grew past its limit without a newline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineTooLong;
+pub struct LineTooLong {
+    /// The limit, in bytes.
+    pub limit: usize,
+}
 
 impl fmt::Display for LineTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line longer than {MAX_LINE} bytes")
+        write!(f, "line longer than {} bytes", self.limit)
     }
 }
 
 impl std::error::Error for LineTooLong {}
 
-/// Collects bytes as they arrive and hands out whole lines. Holds at most [`MAX_LINE`] bytes of an
+/// Collects bytes as they arrive and hands out whole lines. Holds at most the limit of an
 /// unfinished line, and what one read brought with it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LineBuffer {
+    limit: usize,
     bytes: Vec<u8>,
     /// Up to here no newline was found, so no byte is searched twice however it trickles.
     searched: usize,
 }
 
+impl Default for LineBuffer {
+    /// Takes lines of up to [`MAX_LINE`].
+    fn default() -> Self {
+        Self::with_limit(MAX_LINE)
+    }
+}
+
 impl LineBuffer {
+    /// Takes lines of up to `limit` bytes.
+    pub fn with_limit(limit: usize) -> Self {
+        Self {
+            limit,
+            bytes: Vec::new(),
+            searched: 0,
+        }
+    }
+
     /// Adds bytes as they were read.
     pub fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
@@ -56,21 +80,25 @@ impl LineBuffer {
         let unsearched = self.bytes.get(self.searched..).unwrap_or_default();
         let Some(offset) = unsearched.iter().position(|&byte| byte == b'\n') else {
             self.searched = self.bytes.len();
-            return if self.searched > MAX_LINE {
-                Err(LineTooLong)
+            return if self.searched > self.limit {
+                Err(self.too_long())
             } else {
                 Ok(None)
             };
         };
         let end = self.searched + offset;
-        if end > MAX_LINE {
-            return Err(LineTooLong);
+        if end > self.limit {
+            return Err(self.too_long());
         }
         let rest = self.bytes.split_off(end + 1);
         let mut line = std::mem::replace(&mut self.bytes, rest);
         line.truncate(end);
         self.searched = 0;
         Ok(Some(line))
+    }
+
+    fn too_long(&self) -> LineTooLong {
+        LineTooLong { limit: self.limit }
     }
 
     /// Whether a line has begun and not ended.
@@ -127,12 +155,15 @@ mod tests {
         assert_eq!(buffer.next_line().unwrap().unwrap().len(), MAX_LINE);
 
         buffer.push(&vec![b'x'; MAX_LINE + 1]);
-        assert_eq!(buffer.next_line(), Err(LineTooLong));
+        assert_eq!(buffer.next_line(), Err(LineTooLong { limit: MAX_LINE }));
 
         let mut in_one_read = LineBuffer::default();
         in_one_read.push(&vec![b'x'; MAX_LINE + 1]);
         in_one_read.push(b"\n");
-        assert_eq!(in_one_read.next_line(), Err(LineTooLong));
+        assert_eq!(
+            in_one_read.next_line(),
+            Err(LineTooLong { limit: MAX_LINE })
+        );
     }
 
     proptest! {

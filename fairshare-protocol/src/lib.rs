@@ -10,7 +10,7 @@
 //! # Lines
 //!
 //! Each message is one JSON object in UTF-8 on one line, ended by a newline, at most
-//! [`frame::MAX_LINE`] bytes long. A client sends requests, as many as it likes on one connection,
+//! [`frame::MAX_LINE`] bytes long; the reply to `list` may have [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one connection,
 //! and the daemon sends one reply to each, in the order of the requests. A member of the object
 //! that the reader does not know is skipped. The daemon puts a space behind `:` and `,`; a client
 //! need not.
