@@ -35,6 +35,8 @@ const SMALLEST_STEP: u64 = 64 << 20;
 const LOGIND_MARK: &str = "/run/systemd/seats";
 /// A folder of unit files at run time, of the administrator's: see `systemd.unit(5)`.
 const RUNTIME_UNITS: &str = "/run/systemd/system";
+/// Where systemd keeps transient units.
+const TRANSIENT_UNITS: &str = "/run/systemd/transient";
 /// Where systemd keeps what is set at run time on a unit that is not transient.
 const RUNTIME_CONTROL: &str = "/run/systemd/system.control";
 
@@ -234,10 +236,10 @@ impl Systemd {
         slice: &SliceCgroup,
         limits: Limits,
     ) -> Result<Applied, EnforcementError> {
-        let now = slice.enforced();
-        // A limit that a step down left behind, before a restart of the daemon or just now.
-        let left_behind = matches!(now.mem_high, Limit::At(_)) && !now.holds(&limits);
-        let lift_high = self.is_lowering(unit) || left_behind;
+        // A step down may have been left half-way by a daemon that was killed. Then systemd has the
+        // setting's file; an administrator's own MemoryHigh stands elsewhere, and stays.
+        let held = matches!(slice.enforced().mem_high, Limit::At(_));
+        let lift_high = self.is_lowering(unit) || (held && has_setting(unit, "MemoryHigh"));
         let kind = self
             .set(unit, slice, &Properties::all(&limits, lift_high))
             .await?;
@@ -342,9 +344,9 @@ impl Enforcement for Systemd {
             }
             return Ok(());
         }
-        let folder = PathBuf::from(RUNTIME_CONTROL).join(format!("{unit}.d"));
+        let folder = drop_ins(RUNTIME_CONTROL, &unit);
         for setting in Properties::SETTINGS {
-            remove(&folder.join(format!("50-{setting}.conf")));
+            remove(&folder.join(drop_in(setting)));
         }
         // Only when nothing of the administrator's is left in it.
         let _ = fs::remove_dir(&folder);
@@ -367,6 +369,22 @@ fn let_systemd_look_again(unit: &str) {
     if let Err(error) = stamped {
         warn!("cannot set the time of {RUNTIME_UNITS}: {error}, ignoring");
     }
+}
+
+/// The folder of a unit's drop-ins.
+fn drop_ins(folder: &str, unit: &str) -> PathBuf {
+    Path::new(folder).join(format!("{unit}.d"))
+}
+
+/// The file that systemd writes for a setting that was made over D-Bus.
+fn drop_in(setting: &str) -> String {
+    format!("50-{setting}.conf")
+}
+
+/// Whether this setting was made over D-Bus on this unit.
+fn has_setting(unit: &str, setting: &str) -> bool {
+    let exists = |folder| drop_ins(folder, unit).join(drop_in(setting)).exists();
+    exists(TRANSIENT_UNITS) || exists(RUNTIME_CONTROL)
 }
 
 fn remove(path: &Path) {
