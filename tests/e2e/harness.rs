@@ -1,0 +1,212 @@
+//! Runs scenarios one after the other, with the machine fresh for each, and keeps the logs of
+//! those that fail.
+
+use std::any::Any;
+use std::env;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use fairshare_tests::{Artifacts, LabError, Machine, Progress, Release, kept};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Which Debian to boot.
+const RELEASE_VARIABLE: &str = "FAIRSHARE_LAB_RELEASE";
+/// Set to use the machine that `lab up` keeps.
+const KEPT_VARIABLE: &str = "FAIRSHARE_LAB_KEPT";
+/// Status when no scenario could be run, as `libtest` has it for its own faults.
+const NOT_RUN: u8 = 101;
+
+/// What a scenario returns: it fails by an error or by a panic of an assertion.
+pub(crate) type Outcome = Result<(), LabError>;
+
+/// A scenario by its name.
+#[derive(Clone, Copy)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&Machine) -> Outcome,
+}
+
+/// A table of scenarios from the paths of their functions.
+macro_rules! scenarios {
+    ($($topic:ident :: $name:ident),* $(,)?) => {
+        [$($crate::harness::Scenario {
+            name: concat!(stringify!($topic), "::", stringify!($name)),
+            run: $crate::$topic::$name,
+        }),*]
+    };
+}
+pub(crate) use scenarios;
+
+/// How a scenario went.
+struct Report {
+    name: String,
+    reset: Duration,
+    elapsed: Duration,
+    logs: Option<PathBuf>,
+    failed: bool,
+}
+
+/// What the scenarios share: they run one at a time.
+struct Shared {
+    machine: Option<Machine>,
+    reports: Vec<Report>,
+}
+
+/// Boots, installs, runs, tells; the exit code is that of the tests.
+pub(crate) fn run(scenarios: &[Scenario]) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let release = match release() {
+        Ok(release) => release,
+        Err(error) => return not_run(&error),
+    };
+    let machine = if arguments.list {
+        Ok(None)
+    } else {
+        ready(release).map(Some)
+    };
+    let machine = match machine {
+        Ok(machine) => machine,
+        Err(error) => return not_run(&error),
+    };
+
+    let shared = Arc::new(Mutex::new(Shared {
+        machine,
+        reports: Vec::new(),
+    }));
+    let trials = scenarios.iter().map(|&scenario| {
+        let shared = Arc::clone(&shared);
+        Trial::test(format!("{release}::{}", scenario.name), move || {
+            let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(machine) = &shared.machine else {
+                return Err("there is no machine".into());
+            };
+            let (report, failure) = try_one(machine, scenario);
+            shared.reports.push(report);
+            failure.map_or(Ok(()), Err)
+        })
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+
+    let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    // Before the end of the process, so that the machine ends in order.
+    shared.machine = None;
+    print_reports(&shared.reports);
+    conclusion.exit_code()
+}
+
+fn not_run(error: &LabError) -> ExitCode {
+    eprintln!("e2e: {error}");
+    ExitCode::from(NOT_RUN)
+}
+
+fn release() -> Result<Release, LabError> {
+    match env::var(RELEASE_VARIABLE) {
+        Ok(name) => Ok(name.parse::<Release>()?),
+        Err(_) => Ok(Release::Debian13),
+    }
+}
+
+/// A machine with fairshare installed.
+fn ready(release: Release) -> Result<Machine, LabError> {
+    let artifacts = Artifacts::complete()?;
+    let progress = Progress::fitting();
+    let machine = if env::var_os(KEPT_VARIABLE).is_some_and(|value| value == "1") {
+        kept::up(release, progress)?
+    } else {
+        Machine::boot(release, progress)?
+    };
+    let step = progress.step("installing fairshare");
+    machine.install(&artifacts)?;
+    step.done();
+    Ok(machine)
+}
+
+/// Runs one scenario; a failure comes with its logs kept.
+fn try_one(machine: &Machine, scenario: Scenario) -> (Report, Option<Failed>) {
+    let start = Instant::now();
+    let prepared = machine.reset().and_then(|()| machine.mark());
+    let reset = start.elapsed();
+
+    let start = Instant::now();
+    let (mark, failure) = match prepared {
+        Ok(mark) => {
+            let outcome = catch_unwind(AssertUnwindSafe(|| (scenario.run)(machine)));
+            let failure = match outcome {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(panic) => Some(message(panic.as_ref())),
+            };
+            (Some(mark), failure)
+        }
+        Err(error) => (
+            None,
+            Some(format!("the machine could not be reset: {error}")),
+        ),
+    };
+    let elapsed = start.elapsed();
+
+    let mut logs = None;
+    let failure =
+        failure.map(
+            |text| match machine.keep_logs(scenario.name, mark.as_ref(), &text) {
+                Ok(folder) => {
+                    let text = format!("{text}\nlogs: {}", folder.display());
+                    logs = Some(folder);
+                    text
+                }
+                Err(error) => format!("{text}\nand its logs could not be kept: {error}"),
+            },
+        );
+    let failed = failure.is_some();
+    let report = Report {
+        name: scenario.name.to_owned(),
+        reset,
+        elapsed,
+        logs,
+        failed,
+    };
+    (report, failure.map(Failed::from))
+}
+
+/// What a panic said.
+fn message(payload: &(dyn Any + Send)) -> String {
+    payload
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| payload.downcast_ref::<&str>().map(|&text| text.to_owned()))
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+fn print_reports(reports: &[Report]) {
+    if reports.is_empty() {
+        return;
+    }
+    let width = reports
+        .iter()
+        .map(|report| report.name.len())
+        .max()
+        .unwrap_or_default();
+    for Report {
+        name,
+        reset,
+        elapsed,
+        failed,
+        ..
+    } in reports
+    {
+        let outcome = if *failed { "failed" } else { "passed" };
+        let (reset, elapsed) = (reset.as_secs_f64(), elapsed.as_secs_f64());
+        println!("{name:width$}  {outcome}  {elapsed:6.1} s  (after {reset:.1} s of reset)");
+    }
+    let failed = reports.iter().filter(|report| report.failed).count();
+    println!("\n{} passed, {failed} failed", reports.len() - failed);
+    for report in reports {
+        if let Some(logs) = &report.logs {
+            println!("logs of {}: {}", report.name, logs.display());
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! End-to-end scenarios in a real machine.
+//!
+//! `cargo test -p fairshare-tests --test e2e` boots one machine, installs what
+//! `cargo build --release` made, and runs one scenario after the other in it. Which Debian it is
+//! says `FAIRSHARE_LAB_RELEASE` (debian13 unless set); with `FAIRSHARE_LAB_KEPT=1` the machine
+//! that `lab up` keeps is used, which saves the boot.
+//!
+//! A scenario is a function of the machine in a file by topic, and a line in the table below.
+//! Before each, [`Machine::reset`](fairshare_tests::Machine::reset) brings the machine back to
+//! how it was installed.
+
+mod examples;
+mod failure;
+mod grant;
+mod harness;
+mod kernel;
+mod limits;
+mod login;
+mod placement;
+mod socket;
+mod transfer;
+
+use std::process::ExitCode;
+
+use harness::scenarios;
+
+fn main() -> ExitCode {
+    harness::run(&scenarios![
+        login::each_account_can_log_in,
+        limits::the_first_command_is_limited,
+        limits::swap_is_policys,
+        limits::cpu_hogs_share_their_quota,
+        limits::a_memory_hog_dies_alone,
+        limits::tasks_end_at_their_number,
+        limits::limits_outlive_reloads_and_restarts,
+        limits::what_wins_over_a_limit_is_told,
+        limits::an_administrators_unit_file_is_respected,
+        grant::a_grant_ends_with_the_last_session,
+        grant::what_is_left_behind_stays_limited,
+        grant::the_first_versions_lines_work,
+        grant::too_much_is_refused_with_figures,
+        grant::shrinking_below_use_needs_force,
+        grant::a_reload_changes_who_is_logged_in,
+        placement::user_managers_and_tmux_stay_inside,
+        placement::su_and_sudo_stay_with_the_caller,
+        placement::cron_jobs_are_adopted,
+        placement::terminating_a_user_still_works,
+        placement::a_reload_during_a_session_spoils_no_later_login,
+        placement::without_logind_the_slice_is_our_own,
+        placement::policy_can_ask_for_our_own_slice,
+        placement::a_hook_opens_and_closes_sessions,
+        transfer::files_arrive_unharmed,
+        transfer::a_hundred_logins_at_once_are_limited,
+        socket::faulty_input_gets_an_error,
+        socket::a_flood_shuts_nobody_out,
+        examples::the_python_example_works,
+        examples::the_c_example_works,
+        examples::the_greeting_speaks_on_a_terminal_only,
+        examples::the_policy_for_a_small_machine_works,
+        failure::an_absent_daemon_costs_nothing,
+        failure::a_hanging_daemon_delays_no_login_past_the_deadline,
+        failure::deny_refuses_users_and_never_root,
+        failure::a_killed_leader_ends_its_session,
+        failure::a_hundred_kills_lose_nothing,
+        failure::the_bus_may_die_and_come_back,
+        failure::a_full_disk_costs_no_login,
+        failure::the_end_of_the_daemon_lifts_no_limit,
+        failure::a_wrong_policy_ends_the_start,
+    ])
+}

@@ -1,0 +1,53 @@
+# Brings a machine back to how it was after the installation, without the daemon running. Run by
+# root, with the pristine configuration in /var/lib/fairshare-lab/pristine.
+#
+# It is run before each test in an emulated machine, so it starts as few programs as it can.
+pristine=/var/lib/fairshare-lab/pristine
+uids='1000 1001'
+units='user@1000.service user-1000.slice user@1001.service user-1001.slice'
+
+systemctl stop fairshared.socket fairshared.service 2>/dev/null
+
+# Nobody is logged in, nothing is left running or planned.
+rm -f /var/spool/cron/crontabs/* /var/lib/systemd/linger/*
+systemctl kill --signal=KILL $units 2>/dev/null
+pkill -KILL -u alice,bob
+adopted=$(systemctl list-units --plain --no-legend 'fairshare-*' 'fairshare.slice' | cut -d' ' -f1)
+systemctl stop $units $adopted 2>/dev/null
+
+# Files as they were; systemd reads its own again only when they differ.
+changed=
+for path in /run/systemd/system.control /etc/systemd/system.control \
+    /run/systemd/system/fairshared.* /run/systemd/system/user-*; do
+    if [ -e "$path" ]; then
+        changed=yes
+        rm -rf "$path"
+    fi
+done
+if [ -d "$pristine" ]; then
+    cd "$pristine"
+    changed=$changed$(rsync --archive --itemize-changes --delete --relative \
+        pam.d fairshare systemd/system /etc/)
+fi
+rm -rf /run/fairshare /run/fairshare.sock
+find /tmp /var/tmp /home/alice /home/bob -mindepth 1 -maxdepth 1 \
+    ! -name '.ssh' ! -name '.bash*' ! -name '.profile' ! -name 'systemd-private-*' \
+    ! -name '.*-unix' -exec rm -rf {} +
+if [ -n "$changed" ]; then
+    systemctl daemon-reload
+fi
+systemctl reset-failed
+
+# Nothing of the users may be left.
+end=$(($(date +%s) + 20))
+for uid in $uids; do
+    while [ -e "/sys/fs/cgroup/user.slice/user-$uid.slice" ] || pgrep -u "$uid" >/dev/null; do
+        if [ "$(date +%s)" -gt "$end" ]; then
+            echo "user $uid is not gone:"
+            systemctl status --no-pager --lines=0 "user-$uid.slice"
+            pgrep -u "$uid" -a
+            exit 1
+        fi
+        sleep 0.05
+    done
+done

@@ -1,0 +1,206 @@
+//! Everything that there is to run, step by step, with a table at the end.
+
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+
+use crate::header;
+use crate::layering;
+use crate::machines;
+use crate::problem::{Problem, Result};
+use crate::program;
+use crate::setup;
+
+/// A step, in the order in which they run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// The code is formatted
+    Fmt,
+    /// Clippy has nothing to say
+    Clippy,
+    /// Each crate depends only on what it may
+    Layering,
+    /// include/fairshare.h is what the C library says
+    Header,
+    /// The tests of each crate
+    Unit,
+    /// The documentation builds without a warning
+    Doc,
+    /// The scenarios in real machines, Debian 12 and 13
+    E2e,
+}
+
+impl Step {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Clippy => "clippy",
+            Self::Layering => "layering",
+            Self::Header => "header",
+            Self::Unit => "unit",
+            Self::Doc => "doc",
+            Self::E2e => "e2e",
+        }
+    }
+
+    /// What is done, by name: the row's in the table.
+    fn parts(self) -> Vec<Part> {
+        let one = |run| {
+            vec![Part {
+                name: self.name(),
+                run,
+            }]
+        };
+        match self {
+            Self::Fmt => one(fmt),
+            Self::Clippy => one(clippy),
+            Self::Layering => one(layering::check),
+            Self::Header => one(header::check),
+            Self::Unit => one(unit),
+            Self::Doc => one(doc),
+            Self::E2e => vec![
+                Part {
+                    name: "release build",
+                    run: machines::build,
+                },
+                Part {
+                    name: "e2e debian12",
+                    run: || machines::scenarios("debian12"),
+                },
+                Part {
+                    name: "e2e debian13",
+                    run: || machines::scenarios("debian13"),
+                },
+            ],
+        }
+    }
+}
+
+/// A row of the table.
+#[derive(Clone, Copy)]
+struct Part {
+    name: &'static str,
+    run: fn() -> Result<()>,
+}
+
+struct Outcome {
+    name: &'static str,
+    passed: bool,
+    elapsed: Duration,
+}
+
+/// Runs the steps, all of them when none is named; one that fails does not stop the others.
+pub(crate) fn run(steps: &[Step]) -> Result<()> {
+    setup::run()?;
+    let steps = if steps.is_empty() {
+        Step::value_variants()
+    } else {
+        steps
+    };
+    let parts = steps.iter().flat_map(|step| step.parts());
+    let outcomes: Vec<_> = parts.map(run_part).collect();
+    println!("\n{}", table(&outcomes));
+    let failed: Vec<_> = outcomes
+        .iter()
+        .filter(|outcome| !outcome.passed)
+        .map(|outcome| outcome.name)
+        .collect();
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::new(format!("failed: {}", failed.join(", "))))
+    }
+}
+
+fn run_part(part: Part) -> Outcome {
+    println!("\n=== {}", part.name);
+    let start = Instant::now();
+    let result = (part.run)();
+    if let Err(problem) = &result {
+        eprintln!("{}: {problem}", part.name);
+    }
+    Outcome {
+        name: part.name,
+        passed: result.is_ok(),
+        elapsed: start.elapsed(),
+    }
+}
+
+fn table(outcomes: &[Outcome]) -> String {
+    let width = outcomes
+        .iter()
+        .map(|outcome| outcome.name.len())
+        .max()
+        .unwrap_or_default();
+    let rows = outcomes.iter().map(|outcome| {
+        let word = if outcome.passed { "passed" } else { "FAILED" };
+        format!(
+            "{:width$}  {word}  {:7.1} s",
+            outcome.name,
+            outcome.elapsed.as_secs_f64()
+        )
+    });
+    rows.collect::<Vec<_>>().join("\n")
+}
+
+fn fmt() -> Result<()> {
+    component("fmt", "rustfmt")?;
+    program::run(&mut program::cargo(&["fmt", "--all", "--check"]))
+}
+
+fn clippy() -> Result<()> {
+    component("clippy", "clippy")?;
+    let strict = ["--", "-D", "warnings"];
+    program::run(program::cargo(&["clippy", "--workspace", "--all-targets"]).args(strict))?;
+    // `--all-targets` leaves out a test that does not run by itself.
+    let scenarios = ["clippy", "--package=fairshare-tests", "--test=e2e"];
+    program::run(program::cargo(&scenarios).args(strict))
+}
+
+fn unit() -> Result<()> {
+    program::run(&mut program::cargo(&["test", "--workspace"]))
+}
+
+fn doc() -> Result<()> {
+    let mut command = program::cargo(&["doc", "--workspace", "--no-deps"]);
+    program::run(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Fails with the way to get it when a part of the toolchain is missing.
+fn component(subcommand: &str, component: &str) -> Result<()> {
+    if program::succeeds(&mut program::cargo(&[subcommand, "--version"])) {
+        Ok(())
+    } else {
+        Err(Problem::new(format!(
+            "the toolchain has no {component}: 'rustup component add {component}' adds it"
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_lines_up() {
+        let outcome = |name, passed, seconds| Outcome {
+            name,
+            passed,
+            elapsed: Duration::from_secs(seconds),
+        };
+        let text = table(&[outcome("fmt", true, 1), outcome("e2e debian12", false, 600)]);
+        assert_eq!(
+            text,
+            "fmt           passed      1.0 s\ne2e debian12  FAILED    600.0 s"
+        );
+    }
+
+    #[test]
+    fn each_step_does_something() {
+        assert!(
+            Step::value_variants()
+                .iter()
+                .all(|step| !step.parts().is_empty())
+        );
+    }
+}
