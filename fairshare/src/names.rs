@@ -9,9 +9,9 @@ use nix::unistd::{Uid, User};
 /// The reply with the names that the name service has for its users.
 pub(crate) fn filled_in(reply: Reply) -> Reply {
     match reply {
-        Reply::ListInfo { users } => {
-            Reply::ListInfo { users: users.into_iter().map(with_name).collect() }
-        }
+        Reply::ListInfo { users } => Reply::ListInfo {
+            users: users.into_iter().map(with_name).collect(),
+        },
         other => other,
     }
 }
@@ -22,7 +22,10 @@ fn with_name(user: UserInfo) -> UserInfo {
     }
     // No such user and a name service that does not answer look the same here: the UID is shown.
     let found = User::from_uid(Uid::from_raw(user.uid)).ok().flatten();
-    UserInfo { user: found.map(|found| found.name), ..user }
+    UserInfo {
+        user: found.map(|found| found.name),
+        ..user
+    }
 }
 
 #[cfg(test)]
