@@ -27,6 +27,11 @@ use crate::turns::Turns;
 const LOWERING_PAUSE: Duration = Duration::from_millis(200);
 /// How many steps memory may take to come down before what does not fit is killed: 10 s.
 const LOWERING_STEPS: u32 = 50;
+/// The first pause before limits that could not be set are tried again; each further one is twice
+/// as long.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// The longest such pause.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// The longest service name that is kept, in characters.
 const LONGEST_SERVICE: usize = 64;
 
@@ -38,6 +43,8 @@ pub(crate) struct Operations<E> {
     turns: Turns,
     /// Users whose memory is being lowered by a task.
     lowering: Mutex<HashSet<u32>>,
+    /// Users whose limits could not be set, and are tried again by a task.
+    unlimited: Mutex<HashSet<u32>>,
 }
 
 /// Who is behind a decision, for the log.
@@ -59,6 +66,7 @@ impl<E: Enforcement> Operations<E> {
             enforcement,
             turns,
             lowering: Mutex::default(),
+            unlimited: Mutex::default(),
         })
     }
 
@@ -120,6 +128,7 @@ impl<E: Enforcement> Operations<E> {
                 decision(Verdict::NotEnforced)
                     .because(fault.to_string())
                     .log();
+                self.try_again(uid);
                 Reply::error(
                     ErrorCode::NotEnforced,
                     format!("Limits are not set: {fault}"),
@@ -373,41 +382,68 @@ impl<E: Enforcement> Operations<E> {
         }
     }
 
-    /// Brings what is enforced in line with the ledger for one user.
+    /// Brings what is enforced in line with the ledger for one user; what fails is tried again.
     pub(crate) async fn look_at(self: &Arc<Self>, uid: u32) {
+        if let Err(fault) = self.align(uid).await {
+            warn!(uid, "limits are not set: {fault}, trying again");
+            self.try_again(uid);
+        }
+    }
+
+    async fn align(self: &Arc<Self>, uid: u32) -> Result<(), EnforcementError> {
         let _turn = self.turns.take(uid).await;
         let account = self
             .book
             .with(move |book| book.ledger().account(uid).cloned())
             .await;
-        let Some(account) = account else { return };
+        let Some(account) = account else {
+            return Ok(());
+        };
         let limits = account.limits();
         for (&session, opened) in account.sessions() {
-            if let Some(place) = self.place_of(uid, opened.leader)
-                && let Err(fault) = self
-                    .limit_session(uid, session, opened.leader.pid, place, limits)
-                    .await
-            {
-                warn!(
-                    uid,
-                    session, "limits are not set: {fault}, trying again with the bus"
-                );
-                return;
+            if let Some(place) = self.place_of(uid, opened.leader) {
+                let pid = opened.leader.pid;
+                self.limit_session(uid, session, pid, place, limits).await?;
             }
         }
         if account.sessions().is_empty() {
             match self.limit(uid, limits).await {
                 Ok(_) | Err(EnforcementError::NoSlice { .. }) => {}
-                Err(fault) => {
-                    warn!(
-                        uid,
-                        "limits are not set: {fault}, trying again with the bus"
-                    );
-                    return;
-                }
+                Err(fault) => return Err(fault),
             }
         }
         self.forget_if_gone(uid).await;
+        Ok(())
+    }
+
+    /// Has a task set this user's limits until they hold. systemd may have been too busy to answer,
+    /// and nothing else would come back to it before the next login.
+    fn try_again(self: &Arc<Self>, uid: u32) {
+        let mut unlimited = self
+            .unlimited
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !unlimited.insert(uid) {
+            return;
+        }
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut pause = FIRST_RETRY;
+            loop {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_RETRY);
+                match this.align(uid).await {
+                    Ok(()) => break,
+                    Err(fault) => warn!(uid, "limits are not set: {fault}, trying again"),
+                }
+            }
+            info!(uid, "limits are set");
+            let mut unlimited = this
+                .unlimited
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            unlimited.remove(&uid);
+        });
     }
 
     /// The user's slice has gone, and with it every process and limit in it.
@@ -507,10 +543,10 @@ impl<E: Enforcement> Operations<E> {
         };
         match self.limit(uid, limits).await {
             Ok(_) | Err(EnforcementError::NoSlice { .. }) => {}
-            Err(fault) => warn!(
-                uid,
-                "limits are not set: {fault}, trying again with the bus"
-            ),
+            Err(fault) => {
+                warn!(uid, "limits are not set: {fault}, trying again");
+                self.try_again(uid);
+            }
         }
     }
 
@@ -552,7 +588,10 @@ impl<E: Enforcement> Operations<E> {
                     );
                 }
                 Err(EnforcementError::NoSlice { .. }) => {}
-                Err(fault) => warn!(uid, "memory is not lowered: {fault}, trying with the bus"),
+                Err(fault) => {
+                    warn!(uid, "memory is not lowered: {fault}, trying again");
+                    self.try_again(uid);
+                }
             }
             break;
         }

@@ -55,6 +55,16 @@ pub(crate) struct SnapshotError {
     error: rusqlite::Error,
 }
 
+impl SnapshotError {
+    /// Whether another process has the file open: then it is sound, and not ours.
+    fn is_in_use(&self) -> bool {
+        matches!(
+            self.error.sqlite_error_code(),
+            Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+        )
+    }
+}
+
 impl fmt::Display for SnapshotError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.verb, self.path.display(), self.error)
@@ -73,15 +83,18 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Opens the file in this folder and reads what was saved. A file that cannot be read is put
     /// aside and a new one begun: a daemon that does not start protects nobody.
+    ///
+    /// # Errors
+    /// Where another daemon has the file open, and where no new one can be made.
     pub(crate) fn open(folder: &Path) -> Result<(Self, Saved), SnapshotError> {
         let path = folder.join(FILE);
         match Self::open_file(&path) {
-            Ok(opened) => Ok(opened),
-            Err(fault) => {
+            Err(fault) if !fault.is_in_use() => {
                 error!("cannot {fault}, putting it aside and ignoring it");
                 put_aside(&path);
                 Self::open_file(&path)
             }
+            result => result,
         }
     }
 
@@ -395,6 +408,17 @@ mod tests {
         snapshot.save_user(&ledger, 1001, false).unwrap();
         drop(snapshot);
         same(&ledger, Snapshot::open(folder.path()).unwrap().1);
+    }
+
+    #[test]
+    fn the_file_of_a_running_daemon_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut snapshot, _) = Snapshot::open(folder.path()).unwrap();
+        snapshot.save_all(&ledger(), &|_| false).unwrap();
+        let second = Snapshot::open(folder.path()).unwrap_err();
+        assert!(second.to_string().contains("locked"), "{second}");
+        drop(snapshot);
+        same(&ledger(), Snapshot::open(folder.path()).unwrap().1);
     }
 
     #[test]

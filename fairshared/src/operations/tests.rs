@@ -221,6 +221,18 @@ async fn a_session_opened_without_a_bus_is_limited_when_it_is_back() {
     assert_eq!(setup.enforced().as_deref(), Some(DEFAULT));
 }
 
+#[tokio::test(start_paused = true)]
+async fn limits_that_could_not_be_set_are_tried_again_without_anybody_asking() {
+    let setup = Setup::new();
+    setup.mood(Mood::NoBus);
+    setup.open().await;
+    tokio::time::sleep(LONGEST_RETRY * 3).await;
+    assert_eq!(setup.enforced(), None);
+    setup.mood(Mood::Well);
+    tokio::time::sleep(LONGEST_RETRY).await;
+    assert_eq!(setup.enforced().as_deref(), Some(DEFAULT));
+}
+
 #[tokio::test]
 async fn one_users_slow_change_delays_no_other_user() {
     let setup = Setup::new();
