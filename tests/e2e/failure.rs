@@ -48,7 +48,8 @@ pub(crate) fn an_absent_daemon_costs_nothing(machine: &Machine) -> Outcome {
         .ssh("alice")
         .ok("echo in; echo \"cpus: $FAIRSHARE_CPUS\"")?;
     assert_eq!(output.text(), "in\ncpus:");
-    // Two services that differ by the module alone, in turns; the median difference counts.
+    // Two services that differ by the module alone, in turns. Of the differences the lower quartile
+    // counts: what else runs on the host only adds to them.
     machine.root(
         "printf 'session required pam_permit.so\\n' > /etc/pam.d/fs-without; \
          printf 'session required pam_permit.so\\nsession required pam_fairshare.so\\n' \
@@ -63,7 +64,7 @@ def once(service):
                    stdout=subprocess.DEVNULL)
     return time.monotonic() - start
 differences = sorted(once("fs-with") - once("fs-without") for _ in range(21))
-print(round(differences[10] * 1000, 1))
+print(round(differences[5] * 1000, 1))
 END
 rm /etc/pam.d/fs-with /etc/pam.d/fs-without"#,
     )?;
@@ -107,7 +108,7 @@ pub(crate) fn deny_refuses_users_and_never_root(machine: &Machine) -> Outcome {
     assert!(!refused.stdout.contains("in\n"), "{refused}");
     let told = format!("{}{}", refused.stdout, refused.stderr);
     assert!(
-        told.contains("fairshare"),
+        told.contains("Login refused"),
         "refused without a word: {refused}"
     );
     assert_eq!(machine.ssh("root").ok("echo in")?.text(), "in");
