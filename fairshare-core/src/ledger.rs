@@ -199,7 +199,7 @@ impl Ledger {
         };
         self.accounts.insert(uid, account);
         let grant = saved.grant.map(|grant| entitlement.clamp(grant));
-        self.set_grant(uid, grant);
+        self.set_grant(uid, grant.filter(|grant| *grant != entitlement.default));
     }
 
     /// Numbers sessions from above this one on. For a restart: the highest number ever given may
@@ -837,6 +837,17 @@ mod tests {
         assert_eq!(after.session_of(1000, 1), Some(opened.session));
         let next = after.open_session(1001, leader(2), "sshd", entitlement());
         assert_eq!(next.session, opened.session + 1);
+    }
+
+    #[test]
+    fn a_saved_grant_that_the_default_has_overtaken_is_none() {
+        let saved = SavedUser {
+            grant: Some(allocation("1", "4G")),
+            ..SavedUser::default()
+        };
+        let mut ledger = ledger();
+        ledger.restore(1000, saved, entitlement());
+        assert_eq!(ledger.account(1000).unwrap().grant(), None);
     }
 
     #[test]

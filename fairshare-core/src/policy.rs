@@ -15,6 +15,12 @@ use crate::Entitlement;
 pub const BUILT_IN_TASKS: u64 = 4096;
 /// The largest number of tasks where policy does not say.
 pub const BUILT_IN_MAX_TASKS: u64 = 16_384;
+/// The least CPU that a default may give, in thousandths: a login below it takes minutes.
+pub const LEAST_CPU: u64 = 50;
+/// The least memory that a default may give, in bytes. sshd's own process for the session counts.
+pub const LEAST_MEMORY: u64 = 64 << 20;
+/// The least tasks that a default may give: a login by ssh with `systemd --user` takes ten.
+pub const LEAST_TASKS: u64 = 32;
 /// The largest policy text that is read, in bytes. YAML aliases can make a short text long in
 /// memory; the parser bounds that, and this bounds the text.
 pub const MAX_TEXT: usize = 1024 * 1024;
@@ -179,10 +185,40 @@ impl Reader {
                 self.problem(name, format!("'{key}' is missing"));
             }
         }
-        if section.mem == Some(MemorySize::ZERO) {
-            self.problem(&format!("{name}.mem"), "no login lives without memory");
+        if takes_swap {
+            self.room_to_log_in(name, &section);
         }
         Some(section)
+    }
+
+    /// Less than this and nobody but root could log in to mend it.
+    fn room_to_log_in(&mut self, name: &str, section: &Section) {
+        let mut check = |key: &str, given: Option<u64>, least: u64, shown: String| {
+            if given.is_some_and(|given| given < least) {
+                self.problem(
+                    &format!("{name}.{key}"),
+                    format!("too little to log in with (at least {shown})"),
+                );
+            }
+        };
+        check(
+            "cpu",
+            section.cpu.map(Cpus::thousandths),
+            LEAST_CPU,
+            "0.05".to_owned(),
+        );
+        check(
+            "mem",
+            section.mem.map(MemorySize::bytes),
+            LEAST_MEMORY,
+            "64M".to_owned(),
+        );
+        check(
+            "tasks",
+            section.tasks.map(Tasks::count),
+            LEAST_TASKS,
+            LEAST_TASKS.to_string(),
+        );
     }
 
     fn number<T>(&mut self, place: &str, value: &Value) -> Option<T>
@@ -373,6 +409,19 @@ mod tests {
         ] {
             assert!(found.contains(part), "{part} not in\n{found}");
         }
+    }
+
+    #[test]
+    fn a_default_that_would_lock_everybody_out_is_refused() {
+        let found = problems("defaults: {cpu: 0.01, mem: 1M, tasks: 1}\nmax: {cpu: 1, mem: 1G}");
+        assert_eq!(
+            found,
+            [
+                "defaults.cpu: too little to log in with (at least 0.05)",
+                "defaults.mem: too little to log in with (at least 64M)",
+                "defaults.tasks: too little to log in with (at least 32)",
+            ]
+        );
     }
 
     #[test]

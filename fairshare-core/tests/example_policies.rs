@@ -1,5 +1,4 @@
 //! Every policy among the examples is one.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::path::Path;

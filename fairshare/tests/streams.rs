@@ -38,6 +38,7 @@ fn fairshare(daemon: &FakeDaemon, arguments: &[&str]) -> Command {
         .env("FAIRSHARE_SOCKET", daemon.socket())
         .env_remove("COLUMNS")
         .env_remove("NO_COLOR")
+        .env_remove("CI")
         .env_remove("CLICOLOR_FORCE");
     command
 }
@@ -118,6 +119,7 @@ fn on_a_terminal(daemon: &FakeDaemon, line: &str) -> String {
         .env("PATH", with_the_command())
         .env_remove("COLUMNS")
         .env_remove("NO_COLOR")
+        .env_remove("CI")
         .env_remove("CLICOLOR_FORCE")
         .stdin(File::open("/dev/null").unwrap())
         .output()

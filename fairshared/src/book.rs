@@ -13,6 +13,7 @@ use fairshare_core::policy::{self, SliceScheme};
 use fairshare_core::{Limits, Policy};
 use fairshare_protocol::{MemorySize, Wish};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use crate::snapshot::{Saved, Snapshot};
@@ -44,11 +45,12 @@ pub(crate) struct BookHandle {
 }
 
 impl BookHandle {
-    /// Gives the book to its owner.
-    pub(crate) fn start(book: Book) -> Self {
+    /// Gives the book to its owner. The owner never ends while there is a handle; where its task
+    /// does, by a fault, nothing can be decided any more.
+    pub(crate) fn start(book: Book) -> (Self, JoinHandle<()>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(keep(book, receiver));
-        Self { sender }
+        let owner = tokio::spawn(keep(book, receiver));
+        (Self { sender }, owner)
     }
 
     /// Has the owner carry this out. At the end of the daemon, when the owner is gone, it never

@@ -37,6 +37,8 @@ pub(crate) enum Fault {
     System { what: String, error: io::Error },
     /// The ledger's snapshot cannot be kept.
     Snapshot(SnapshotError),
+    /// The task that owns the ledger has ended.
+    Ledger,
     /// The cgroup tree is not of version 2.
     NoCgroups { root: String },
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Fault {
             Self::Policy(fault) => fault.fmt(f),
             Self::System { what, error } => write!(f, "cannot {what}: {error}"),
             Self::Snapshot(fault) => write!(f, "cannot {fault}"),
+            Self::Ledger => f.write_str("a fault ended the task that owns the ledger"),
             Self::NoCgroups { root } => write!(
                 f,
                 "{root} is no cgroup v2 tree; boot with systemd.unified_cgroup_hierarchy=1"
@@ -108,7 +111,8 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     let book = Book::new(capacity, policy, policy_file::uid_min(), snapshot, saved);
     let (bus_sender, bus_events) = mpsc::channel(BUS_EVENTS);
     let systemd = Systemd::start(scheme, cgroups, bus_sender);
-    let operations = Operations::new(BookHandle::start(book), systemd);
+    let (book, mut book_owner) = BookHandle::start(book);
+    let operations = Operations::new(book, systemd);
     operations.resume().await;
     tokio::spawn(follow_bus(bus_events, Arc::clone(&operations)));
 
@@ -118,6 +122,8 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     tokio::select! {
         () = listener.serve(Arc::clone(&operations)) => {}
         () = follow_signals(signals, args.policy(), &operations) => {}
+        // Without it every login would wait in vain; started anew, the daemon has all it had.
+        _ = &mut book_owner => return Err(Fault::Ledger),
     }
     notify(&[NotifyState::Stopping]);
     info!("ending; limits stay in force");

@@ -7,6 +7,7 @@ use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -37,4 +38,14 @@ pub(crate) async fn readable(descriptor: OwnedFd) -> io::Result<()> {
     // until it is dropped itself.
     let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }?;
     registered.readable().await.map(drop)
+}
+
+/// Whether a descriptor can be read now.
+pub(crate) fn is_readable(descriptor: &OwnedFd) -> io::Result<bool> {
+    let mut polled = [PollFd::new(descriptor, PollFlags::IN)];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    Ok(poll(&mut polled, Some(&now))? > 0)
 }

@@ -46,6 +46,10 @@ pub(crate) trait Enforcement: Send + Sync + 'static {
         finish: bool,
     ) -> impl Future<Output = Result<Applied, EnforcementError>> + Send;
 
+    /// Returns when whatever was asked for before has been carried out, a call among it whose
+    /// deadline had passed.
+    fn caught_up(&self) -> impl Future<Output = Result<(), EnforcementError>> + Send;
+
     /// The user's slice has gone. With `to_undo`, what was set on it outlives it, and is taken
     /// back.
     fn forget(

@@ -55,6 +55,10 @@ impl Process {
         let cgroup = parse_cgroup(&read_proc(pid, "cgroup")?).ok_or_else(|| {
             io::Error::other(format!("process {pid} is in no cgroup v2 hierarchy"))
         })?;
+        // Only a process that still runs has kept its number for itself until here.
+        if descriptor::is_readable(&pidfd)? {
+            return Err(gone());
+        }
         Ok(Self {
             leader: Leader { pid, start_time },
             cgroup,
@@ -101,20 +105,20 @@ fn parse_cgroup(text: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// Only the two components at the top count: further down users name their slices themselves.
 fn place(cgroup: &str, uid: u32, slice: &str) -> Place {
-    let mut other = None;
-    for component in cgroup.split('/') {
-        if component == slice {
-            return Place::Inside;
-        }
-        if let Some(owner) = slice_user(component)
-            && owner != uid
-            && owner != 0
-        {
-            other = Some(owner);
-        }
+    let mut components = cgroup.split('/').skip(1);
+    let (top, unit) = (components.next(), components.next().unwrap_or_default());
+    if !matches!(top, Some("user.slice" | "fairshare.slice")) {
+        return Place::Elsewhere;
     }
-    other.map_or(Place::Elsewhere, Place::InOther)
+    if unit == slice {
+        return Place::Inside;
+    }
+    match slice_user(unit) {
+        Some(other) if other != uid && other != 0 => Place::InOther(other),
+        _ => Place::Elsewhere,
+    }
 }
 
 /// The user that a slice unit belongs to: `user-1000.slice` or `fairshare-1000.slice`.
@@ -163,6 +167,11 @@ mod tests {
                 Place::Elsewhere,
             ),
             ("/", Place::Elsewhere),
+            ("/system.slice/user-1000.slice/a.scope", Place::Elsewhere),
+            (
+                "/user.slice/user-1001.slice/user@1001.service/user-1000.slice/a.scope",
+                Place::InOther(1001),
+            ),
         ] {
             assert_eq!(place(cgroup, 1000, "user-1000.slice"), expected, "{cgroup}");
         }

@@ -96,6 +96,11 @@ impl<E: Enforcement> Operations<E> {
             .collect();
 
         let _turn = self.turns.take(uid).await;
+        // Others may have had their turn for long: the process may have gone, or have been moved.
+        let Some(process) = Process::find(process.leader) else {
+            return Reply::error(ErrorCode::InvalidValue, "The leader is gone");
+        };
+        let place = process.place(uid, &self.enforcement.slice(uid));
         let (leader, name) = (process.leader, service.clone());
         let opened = self
             .book
@@ -295,6 +300,8 @@ impl<E: Enforcement> Operations<E> {
             }
             Err(fault) => {
                 self.book.with(move |book| book.revert(uid, &change)).await;
+                // systemd may carry out later what it did not answer in time.
+                self.try_again(uid);
                 asked.log_refusal(&fault.to_string());
                 let message = format!("The allocation stays as it was: {fault}");
                 Reply::error(ErrorCode::NotEnforced, message)
@@ -400,18 +407,18 @@ impl<E: Enforcement> Operations<E> {
             return Ok(());
         };
         let limits = account.limits();
+        let mut result = match self.limit(uid, limits).await {
+            Err(EnforcementError::NoSlice { .. }) => Ok(()),
+            result => result.map(drop),
+        };
         for (&session, opened) in account.sessions() {
-            if let Some(place) = self.place_of(uid, opened.leader) {
+            if self.place_of(uid, opened.leader) == Some(Place::Elsewhere) {
                 let pid = opened.leader.pid;
-                self.limit_session(uid, session, pid, place, limits).await?;
+                let adopted = self.limit_session(uid, session, pid, Place::Elsewhere, limits);
+                result = result.and(adopted.await.map(drop));
             }
         }
-        if account.sessions().is_empty() {
-            match self.limit(uid, limits).await {
-                Ok(_) | Err(EnforcementError::NoSlice { .. }) => {}
-                Err(fault) => return Err(fault),
-            }
-        }
+        result?;
         self.forget_if_gone(uid).await;
         Ok(())
     }
@@ -432,7 +439,11 @@ impl<E: Enforcement> Operations<E> {
             loop {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_RETRY);
-                match this.align(uid).await {
+                let aligned = match this.enforcement.caught_up().await {
+                    Ok(()) => this.align(uid).await,
+                    Err(fault) => Err(fault),
+                };
+                match aligned {
                     Ok(()) => break,
                     Err(fault) => warn!(uid, "limits are not set: {fault}, trying again"),
                 }
@@ -455,14 +466,14 @@ impl<E: Enforcement> Operations<E> {
         }
     }
 
-    /// Puts another policy in force; returns how many users it changes.
+    /// Puts another policy in force; returns how many users it changes. Their limits follow.
     pub(crate) async fn set_policy(self: &Arc<Self>, policy: Policy) -> usize {
         let before = self.book.with(|book| book.slice_scheme()).await;
         if policy.slice_scheme() != before {
             warn!("policy's 'slice' takes effect when the daemon is restarted");
         }
         let changes = self.book.with(move |book| book.set_policy(policy)).await;
-        let count = changes.len();
+        let users: Vec<u32> = changes.iter().map(|(uid, _)| *uid).collect();
         for (uid, change) in changes {
             Decision::new("reload", Verdict::Granted, uid)
                 .by(0)
@@ -470,8 +481,14 @@ impl<E: Enforcement> Operations<E> {
                 .to(change.to)
                 .because("policy changed")
                 .log();
-            self.look_at(uid).await;
         }
+        let count = users.len();
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            for uid in users {
+                this.look_at(uid).await;
+            }
+        });
         count
     }
 
@@ -499,7 +516,7 @@ impl<E: Enforcement> Operations<E> {
                     "adopting a login that nobody placed"
                 );
                 let applied = self.enforcement.adopt(uid, session, pid, limits).await;
-                self.applied(uid, limits, applied).await
+                self.applied(uid, applied).await
             }
         }
     }
@@ -510,14 +527,13 @@ impl<E: Enforcement> Operations<E> {
         limits: Limits,
     ) -> Result<Applied, EnforcementError> {
         let applied = self.enforcement.limit(uid, limits).await;
-        self.applied(uid, limits, applied).await
+        self.applied(uid, applied).await
     }
 
     /// Sees to what follows from limits that were set.
     async fn applied(
         self: &Arc<Self>,
         uid: u32,
-        limits: Limits,
         applied: Result<Applied, EnforcementError>,
     ) -> Result<Applied, EnforcementError> {
         let applied = applied?;
@@ -525,7 +541,7 @@ impl<E: Enforcement> Operations<E> {
             self.book.with(move |book| book.must_undo(uid)).await;
         }
         if applied.lowering {
-            self.lower_in_background(uid, limits);
+            self.lower_in_background(uid);
         } else if !applied.differences.is_empty() {
             warn!(
                 uid,
@@ -551,25 +567,23 @@ impl<E: Enforcement> Operations<E> {
     }
 
     /// Lowers memory step by step. Each step takes the user's turn, so that requests and logins
-    /// come in between; one that changes the limits ends the lowering to the old ones.
-    fn lower_in_background(self: &Arc<Self>, uid: u32, limits: Limits) {
+    /// come in between; it is always lowered to what the ledger says now.
+    fn lower_in_background(self: &Arc<Self>, uid: u32) {
         let mut lowering = self.lowering.lock().unwrap_or_else(PoisonError::into_inner);
         if lowering.insert(uid) {
             let this = Arc::clone(self);
-            tokio::spawn(async move { this.lower(uid, limits).await });
+            tokio::spawn(async move { this.lower(uid).await });
         }
     }
 
-    async fn lower(self: Arc<Self>, uid: u32, mut limits: Limits) {
+    async fn lower(self: Arc<Self>, uid: u32) {
         let mut steps = 0;
         loop {
             tokio::time::sleep(LOWERING_PAUSE).await;
             let _turn = self.turns.take(uid).await;
             let wanted = self.book.with(move |book| book.limits(uid)).await;
-            let Some(wanted) = wanted else { break };
-            if wanted != limits {
-                (limits, steps) = (wanted, 0);
-            }
+            let Some(limits) = wanted else { break };
+            // The steps go on counting: asking again and again must not put the end off.
             steps += 1;
             match self
                 .enforcement

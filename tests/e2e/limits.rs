@@ -118,7 +118,7 @@ pub(crate) fn a_memory_hog_dies_alone(machine: &Machine) -> Outcome {
 pub(crate) fn tasks_end_at_their_number(machine: &Machine) -> Outcome {
     put_policy(
         machine,
-        "defaults: {cpu: 0.9, mem: 300M, tasks: 30}\nmax: {cpu: 1, mem: 900M}\n",
+        "defaults: {cpu: 0.9, mem: 300M, tasks: 40}\nmax: {cpu: 1, mem: 900M}\n",
     )?;
     let count = "python3 -c 'import os, time\n\
                  n = 0\n\

@@ -287,7 +287,8 @@ impl Enforcement for Systemd {
         limits: Limits,
     ) -> Result<Applied, EnforcementError> {
         let slice = self.slice(uid);
-        let scope = format!("fairshare-{uid}-{session}.scope");
+        // The PID keeps it apart from the scope of a ledger that was lost, which numbered the same.
+        let scope = format!("fairshare-{uid}-{session}-{pid}.scope");
         // An active slice is limited by a call of its own; one that is not there yet begins with
         // its limits on, as the auxiliary unit of the scope.
         let new_slice = self.cgroups.slice(&slice).is_none().then(|| {
@@ -309,8 +310,10 @@ impl Enforcement for Systemd {
                 break;
             }
         }
+        // A process that could not be moved is no reason to leave the others without limits.
+        let applied = self.limit(uid, limits).await;
         begun?;
-        self.limit(uid, limits).await
+        applied
     }
 
     async fn lower(
@@ -325,6 +328,10 @@ impl Enforcement for Systemd {
             return self.set_all(&unit, &slice, limits).await;
         }
         self.step_down(&unit, &slice, limits, charged).await
+    }
+
+    async fn caught_up(&self) -> Result<(), EnforcementError> {
+        self.call("Ping", "systemd", self.bus.ping()).await
     }
 
     async fn forget(&self, uid: u32, to_undo: bool) -> Result<(), EnforcementError> {

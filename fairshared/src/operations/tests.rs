@@ -21,6 +21,8 @@ enum Mood {
     Well,
     NoBus,
     Hanging,
+    /// Memory in use is above each limit until it is killed.
+    Lowering,
 }
 
 #[derive(Debug)]
@@ -28,6 +30,7 @@ struct Fake {
     mood: Mutex<Mood>,
     limits: Mutex<HashMap<u32, Limits>>,
     released: Notify,
+    killed: Mutex<bool>,
 }
 
 impl Fake {
@@ -37,13 +40,14 @@ impl Fake {
             mood,
             limits,
             released: Notify::new(),
+            killed: Mutex::default(),
         }
     }
 
     async fn set(&self, uid: u32, limits: Limits) -> Result<Applied, EnforcementError> {
         let mood = *self.mood.lock().unwrap();
         match mood {
-            Mood::Well => {}
+            Mood::Well | Mood::Lowering => {}
             Mood::NoBus => return Err(EnforcementError::NoBus),
             Mood::Hanging => self.released.notified().await,
         }
@@ -59,7 +63,7 @@ impl Fake {
         Ok(Applied {
             enforced,
             differences: Vec::new(),
-            lowering: false,
+            lowering: mood == Mood::Lowering,
             to_undo: false,
         })
     }
@@ -92,9 +96,17 @@ impl Enforcement for Fake {
         &self,
         uid: u32,
         limits: Limits,
-        _finish: bool,
+        finish: bool,
     ) -> Result<Applied, EnforcementError> {
+        if finish {
+            *self.mood.lock().unwrap() = Mood::Well;
+            *self.killed.lock().unwrap() = true;
+        }
         self.set(uid, limits).await
+    }
+
+    async fn caught_up(&self) -> Result<(), EnforcementError> {
+        Ok(())
     }
 
     async fn forget(&self, uid: u32, _to_undo: bool) -> Result<(), EnforcementError> {
@@ -140,7 +152,7 @@ impl Setup {
             snapshot,
             saved,
         );
-        Operations::new(BookHandle::start(book), Fake::new())
+        Operations::new(BookHandle::start(book).0, Fake::new())
     }
 
     fn mood(&self, mood: Mood) {
@@ -231,6 +243,21 @@ async fn limits_that_could_not_be_set_are_tried_again_without_anybody_asking() {
     setup.mood(Mood::Well);
     tokio::time::sleep(LONGEST_RETRY).await;
     assert_eq!(setup.enforced().as_deref(), Some(DEFAULT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn asking_again_and_again_does_not_put_the_end_of_lowering_off() {
+    let setup = Setup::new();
+    setup.open().await;
+    setup.resize("8G").await;
+    setup.mood(Mood::Lowering);
+    for round in 0..u64::from(LOWERING_STEPS) {
+        let mem = if round % 2 == 0 { "2G" } else { "3G" };
+        setup.resize(mem).await;
+        tokio::time::sleep(LOWERING_PAUSE).await;
+    }
+    tokio::time::sleep(LOWERING_PAUSE * 2).await;
+    assert!(*setup.operations.enforcement.killed.lock().unwrap());
 }
 
 #[tokio::test]

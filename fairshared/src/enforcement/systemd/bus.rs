@@ -39,6 +39,9 @@ const SYSTEMD: &str = "org.freedesktop.systemd1";
 /// Its manager object.
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 
+/// What systemd answers to a second subscription.
+const ALREADY_SUBSCRIBED: &str = "org.freedesktop.systemd1.AlreadySubscribed";
+
 /// What the bus tells the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BusEvent {
@@ -291,11 +294,17 @@ async fn keep_connected(
 
 async fn connect(jobs: &Jobs, events: &mpsc::Sender<BusEvent>) -> zbus::Result<Connection> {
     let connection = Connection::system().await?;
+    // Listening begins before the subscription, so that nothing is missed; the tasks begin behind
+    // it, because a task that listens keeps a connection open that nobody uses.
     let job_removed = signals(&connection, "JobRemoved").await?;
     let unit_removed = signals(&connection, "UnitRemoved").await?;
+    match ManagerProxy::new(&connection).await?.subscribe().await {
+        // After a restart of the bus we may have the name again that systemd still remembers.
+        Err(zbus::Error::MethodError(name, ..)) if name.as_str() == ALREADY_SUBSCRIBED => {}
+        result => result?,
+    }
     tokio::spawn(hear_jobs(job_removed, Arc::clone(jobs)));
     tokio::spawn(hear_slices(unit_removed, events.clone()));
-    ManagerProxy::new(&connection).await?.subscribe().await?;
     Ok(connection)
 }
 
@@ -304,10 +313,8 @@ async fn scopes_have_oom_policy(connection: &Connection) -> bool {
     let Ok(manager) = ManagerProxy::new(connection).await else {
         return false;
     };
-    manager
-        .version()
-        .await
-        .is_ok_and(|version| major(&version) >= Some(253))
+    let version = tokio::time::timeout(CONNECT_DEADLINE, manager.version()).await;
+    version.is_ok_and(|version| version.is_ok_and(|version| major(&version) >= Some(253)))
 }
 
 /// The number that a version such as `252.39-1~deb12u1` or `v257` begins with.
