@@ -48,11 +48,12 @@ pub(crate) fn an_absent_daemon_costs_nothing(machine: &Machine) -> Outcome {
         .ssh("alice")
         .ok("echo in; echo \"cpus: $FAIRSHARE_CPUS\"")?;
     assert_eq!(output.text(), "in\ncpus:");
-    // Two services that differ by the module alone, in turns. Of the differences the lower quartile
-    // counts: what else runs on the host only adds to them.
+    // Two services that differ by the module alone, in turns. Both begin with pam_unix, which has
+    // looked the user up and written to the log before us in every real stack. The least of each
+    // counts: what else runs on the host only adds to it.
     machine.root(
-        "printf 'session required pam_permit.so\\n' > /etc/pam.d/fs-without; \
-         printf 'session required pam_permit.so\\nsession required pam_fairshare.so\\n' \
+        "printf 'session required pam_unix.so\\n' > /etc/pam.d/fs-without; \
+         printf 'session required pam_unix.so\\nsession required pam_fairshare.so\\n' \
          > /etc/pam.d/fs-with",
     )?;
     let measured = machine.root(
@@ -63,8 +64,9 @@ def once(service):
     subprocess.run(["pamtester", service, "alice", "open_session"], check=True,
                    stdout=subprocess.DEVNULL)
     return time.monotonic() - start
-differences = sorted(once("fs-with") - once("fs-without") for _ in range(21))
-print(round(differences[5] * 1000, 1))
+pairs = [(once("fs-with"), once("fs-without")) for _ in range(21)]
+added = min(pair[0] for pair in pairs) - min(pair[1] for pair in pairs)
+print(round(added * 1000, 1))
 END
 rm /etc/pam.d/fs-with /etc/pam.d/fs-without"#,
     )?;
