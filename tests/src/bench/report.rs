@@ -1,0 +1,277 @@
+//! The table: each figure with its ratio to the alternative, and the aim beside it.
+
+use std::fmt::Write;
+
+use crate::figures::{Figures, Load, Logins, Requests, Surroundings, Times, Ways, median};
+
+/// How much cheaper the module is to be than `pam_exec`.
+const CHEAPER: f64 = 20.0;
+/// How much the module may take at the most beside the bare D-Bus calls.
+const BESIDE_BARE: f64 = 1.5;
+/// What the daemon may take of memory at the most, in MiB.
+const RESIDENT_MIB: f64 = 10.0;
+
+/// The whole table, 80 columns wide.
+pub(crate) fn text(figures: &Figures) -> String {
+    let mut table = Table::default();
+    head(&mut table, figures);
+    logins(&mut table, &figures.logins);
+    requests(&mut table, &figures.requests);
+    loads(&mut table, &figures.loads);
+    table.line(&format!(
+        "\nMeasured in {:.0} s.",
+        figures.elapsed.as_secs_f64()
+    ));
+    table.0
+}
+
+fn head(table: &mut Table, figures: &Figures) {
+    let Surroundings {
+        kernel,
+        systemd,
+        cpus,
+        hypervisor,
+    } = &figures.surroundings;
+    let title = figures.title;
+    table.line(&format!(
+        "\n{title}: kernel {kernel}, systemd {systemd}, {cpus} CPUs, on {hypervisor}."
+    ));
+    table.line(if hypervisor == "kvm" {
+        "Everything in one run; figures are medians."
+    } else {
+        "Everything in one run; figures are medians. The machine is emulated, which makes\n\
+         it some ten times slower than a real one: only the ratios carry over."
+    });
+}
+
+fn logins(table: &mut Table, logins: &Logins) {
+    let Logins { first, further } = logins;
+    table.part(
+        1,
+        "What limiting a user adds to a login",
+        &format!(
+            "'pamtester SERVICE USER open_session close_session', less the same with\n\
+             pam_permit alone, which is {:.1} ms. {} logins of each kind, in turn.",
+            first.nothing.median() * 1e3,
+            first.nothing.count()
+        ),
+    );
+    for (title, ways) in [
+        ("First login of a user", first),
+        ("Further login, limits are there", further),
+    ] {
+        let Added {
+            script,
+            module,
+            bare,
+        } = added(ways);
+        table.title(title);
+        table.row(
+            "pam_exec with systemctl set-property",
+            &milliseconds(script),
+        );
+        table.row("bare D-Bus calls, connected already", &milliseconds(bare));
+        table.row("pam_fairshare", &milliseconds(module));
+        table.aim(
+            "  cheaper than pam_exec",
+            script / module,
+            Aim::AtLeast(CHEAPER),
+        );
+        table.aim(
+            "  beside the bare calls",
+            module / bare,
+            Aim::AtMost(BESIDE_BARE),
+        );
+    }
+}
+
+/// What each way takes beyond a login without limits, in seconds.
+struct Added {
+    script: f64,
+    module: f64,
+    bare: f64,
+}
+
+fn added(ways: &Ways<Times>) -> Added {
+    let beyond = |times: &Times| times.median() - ways.nothing.median();
+    Added {
+        script: beyond(&ways.script),
+        module: beyond(&ways.module),
+        // No login is around these.
+        bare: ways.bare.median(),
+    }
+}
+
+fn requests(table: &mut Table, requests: &Requests) {
+    let Requests {
+        each,
+        over_one,
+        connections,
+        over_many,
+    } = requests;
+    table.part(
+        2,
+        "Requests for status",
+        &format!(
+            "Each from a user with a session and answered from the kernel's files. {each} at\n\
+             once from each user, as many as the daemon lets one send; clients run in the\n\
+             same machine. {} rounds.",
+            over_one.len()
+        ),
+    );
+    table.row("over 1 connection", &a_second(over_one));
+    table.row(
+        &format!("over {connections} connections, as many users"),
+        &a_second(over_many),
+    );
+}
+
+fn loads(table: &mut Table, loads: &[Load]) {
+    let watched = loads.first().map_or(0, |load| load.idle_seconds);
+    let rounds = loads.first().map_or(0, |load| load.open.count());
+    table.part(
+        3,
+        "The daemon with users in its ledger",
+        &format!(
+            "systemd is a fake that speaks real D-Bus. Idle was watched for {watched} s; the times\n\
+             are the socket's, from request to reply, {rounds} of each."
+        ),
+    );
+    for load in loads {
+        table.title(&format!("{} users with a session", load.users));
+        let resident = mebibytes(load.resident_kib);
+        table.aim_of(
+            "resident memory",
+            &format!("{resident:.1} MiB"),
+            resident,
+            &Aim::Below(RESIDENT_MIB, " MiB"),
+        );
+        table.row(
+            "  of which no file's",
+            &format!("{:.1} MiB", mebibytes(load.anonymous_kib)),
+        );
+        #[expect(clippy::cast_precision_loss, reason = "a small count")]
+        let wakeups = load.idle_wakeups as f64;
+        table.aim_of(
+            "wake-ups while idle",
+            &wakeups.to_string(),
+            wakeups,
+            &Aim::None,
+        );
+        table.row("CPU time while idle", &format!("{} ms", load.idle_cpu_ms));
+        table.row(
+            "open_session, first of a user",
+            &milliseconds(load.open.median()),
+        );
+        table.row("resize", &milliseconds(load.resize.median()));
+    }
+    if let [few, .., many] = loads {
+        table.title(&format!("{} users beside {}", many.users, few.users));
+        let ratio = |of: fn(&Load) -> &Times| of(many).median() / of(few).median();
+        table.ratio("open_session", ratio(|load| &load.open));
+        table.ratio("resize", ratio(|load| &load.resize));
+    }
+}
+
+/// What a figure is to be.
+#[derive(Clone, Copy, Debug)]
+enum Aim {
+    /// A ratio of at least this.
+    AtLeast(f64),
+    /// A ratio of at the most this.
+    AtMost(f64),
+    /// Less than this, in the unit that is given.
+    Below(f64, &'static str),
+    /// Nothing at all.
+    None,
+}
+
+impl Aim {
+    /// The aim, and what became of it.
+    fn judge(self, value: f64) -> (String, String) {
+        let (aim, missed_by) = match self {
+            Self::AtLeast(bound) => (format!("≥ {bound}×"), (bound - value, "×")),
+            Self::AtMost(bound) => (format!("≤ {bound}×"), (value - bound, "×")),
+            Self::Below(bound, unit) => (format!("< {bound}{unit}"), (value - bound, unit)),
+            Self::None => ("none".to_owned(), (value, "")),
+        };
+        let reached = match self {
+            Self::Below(..) => missed_by.0 < 0.0,
+            _ => missed_by.0 <= 0.0,
+        };
+        let (by, unit) = missed_by;
+        let verdict = match self {
+            _ if reached => "met".to_owned(),
+            Self::None => format!("missed by {by}"),
+            // Rounded up: a miss is never by nothing.
+            _ => format!("missed by {:.2}{unit}", (by * 100.0).ceil() / 100.0),
+        };
+        (aim, verdict)
+    }
+}
+
+/// Lines of text with columns in the same places.
+#[derive(Default)]
+struct Table(String);
+
+impl Table {
+    fn line(&mut self, text: &str) {
+        self.0.push_str(text);
+        self.0.push('\n');
+    }
+
+    fn part(&mut self, number: u32, title: &str, text: &str) {
+        self.line(&format!("\n{number}. {title}"));
+        for line in text.lines() {
+            self.line(&format!("   {line}"));
+        }
+    }
+
+    fn title(&mut self, title: &str) {
+        self.line(&format!("\n   {title}"));
+    }
+
+    fn row(&mut self, label: &str, value: &str) {
+        self.columns(label, value, "", "", "");
+    }
+
+    fn ratio(&mut self, label: &str, ratio: f64) {
+        self.columns(label, "", &format!("{ratio:.2}×"), "", "");
+    }
+
+    fn aim(&mut self, label: &str, ratio: f64, aim: Aim) {
+        let (wanted, verdict) = aim.judge(ratio);
+        self.columns(label, "", &format!("{ratio:.2}×"), &wanted, &verdict);
+    }
+
+    fn aim_of(&mut self, label: &str, shown: &str, value: f64, aim: &Aim) {
+        let (wanted, verdict) = aim.judge(value);
+        self.columns(label, shown, "", &wanted, &verdict);
+    }
+
+    fn columns(&mut self, label: &str, value: &str, ratio: &str, aim: &str, verdict: &str) {
+        let mut line = String::new();
+        // Writing to a string does not fail.
+        let _ = write!(
+            line,
+            "     {label:<36} {value:>9} {ratio:>7}  {aim:<8} {verdict}"
+        );
+        self.line(line.trim_end());
+    }
+}
+
+fn milliseconds(seconds: f64) -> String {
+    format!("{:.1} ms", seconds * 1e3)
+}
+
+fn a_second(rates: &[f64]) -> String {
+    format!("{:.0}/s", median(rates.to_vec()))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "exact up to a hundred days of it"
+)]
+fn mebibytes(kibibytes: u64) -> f64 {
+    kibibytes as f64 / 1024.0
+}
