@@ -39,8 +39,8 @@ fn head(table: &mut Table, figures: &Figures) {
     table.line(if hypervisor == "kvm" {
         "Everything in one run; figures are medians."
     } else {
-        "Everything in one run; figures are medians. The machine is emulated, which makes\n\
-         it some ten times slower than a real one: only the ratios carry over."
+        "Everything in one run; figures are medians. The machine is emulated, so it is\n\
+         some ten times slower than a real one: only the ratios carry over."
     });
 }
 
@@ -51,7 +51,8 @@ fn logins(table: &mut Table, logins: &Logins) {
         "What limiting a user adds to a login",
         &format!(
             "'pamtester SERVICE USER open_session close_session', less the same with\n\
-             pam_permit alone, which is {:.1} ms. {} logins of each kind, in turn.",
+             pam_permit alone ({:.1} ms). {} logins of each kind, in turn. What each way\n\
+             includes is told in tests/src/bench/inside.rs.",
             first.nothing.median() * 1e3,
             first.nothing.count()
         ),
@@ -65,12 +66,10 @@ fn logins(table: &mut Table, logins: &Logins) {
             module,
             bare,
         } = added(ways);
-        table.title(title);
-        table.row(
-            "pam_exec with systemctl set-property",
-            &milliseconds(script),
-        );
-        table.row("bare D-Bus calls, connected already", &milliseconds(bare));
+        table.group(title);
+        table.row("pam_exec with systemctl", &milliseconds(script));
+        table.row("bare D-Bus calls", &milliseconds(bare));
+        table.ratio("  cheaper than pam_exec", script / bare);
         table.row("pam_fairshare", &milliseconds(module));
         table.aim(
             "  cheaper than pam_exec",
@@ -78,7 +77,7 @@ fn logins(table: &mut Table, logins: &Logins) {
             Aim::AtLeast(CHEAPER),
         );
         table.aim(
-            "  beside the bare calls",
+            "  beside the bare D-Bus calls",
             module / bare,
             Aim::AtMost(BESIDE_BARE),
         );
@@ -113,15 +112,16 @@ fn requests(table: &mut Table, requests: &Requests) {
         2,
         "Requests for status",
         &format!(
-            "Each from a user with a session and answered from the kernel's files. {each} at\n\
-             once from each user, as many as the daemon lets one send; clients run in the\n\
-             same machine. {} rounds.",
+            "Each connection is another user's, with a session. It sends {each} requests, one\n\
+             after the other; each reply is made of the kernel's files. The clients run in\n\
+             the same machine. {} rounds.",
             over_one.len()
         ),
     );
+    table.group("Replies");
     table.row("over 1 connection", &a_second(over_one));
     table.row(
-        &format!("over {connections} connections, as many users"),
+        &format!("over {connections} connections"),
         &a_second(over_many),
     );
 }
@@ -138,13 +138,13 @@ fn loads(table: &mut Table, loads: &[Load]) {
         ),
     );
     for load in loads {
-        table.title(&format!("{} users with a session", load.users));
+        table.group(&format!("{} users with a session", load.users));
         let resident = mebibytes(load.resident_kib);
         table.aim_of(
             "resident memory",
             &format!("{resident:.1} MiB"),
             resident,
-            &Aim::Below(RESIDENT_MIB, " MiB"),
+            Aim::Below(RESIDENT_MIB, " MiB"),
         );
         table.row(
             "  of which no file's",
@@ -156,7 +156,7 @@ fn loads(table: &mut Table, loads: &[Load]) {
             "wake-ups while idle",
             &wakeups.to_string(),
             wakeups,
-            &Aim::None,
+            Aim::None,
         );
         table.row("CPU time while idle", &format!("{} ms", load.idle_cpu_ms));
         table.row(
@@ -166,7 +166,7 @@ fn loads(table: &mut Table, loads: &[Load]) {
         table.row("resize", &milliseconds(load.resize.median()));
     }
     if let [few, .., many] = loads {
-        table.title(&format!("{} users beside {}", many.users, few.users));
+        table.group(&format!("{} users beside {}", many.users, few.users));
         let ratio = |of: fn(&Load) -> &Times| of(many).median() / of(few).median();
         table.ratio("open_session", ratio(|load| &load.open));
         table.ratio("resize", ratio(|load| &load.resize));
@@ -192,9 +192,13 @@ impl Aim {
         let (aim, missed_by) = match self {
             Self::AtLeast(bound) => (format!("≥ {bound}×"), (bound - value, "×")),
             Self::AtMost(bound) => (format!("≤ {bound}×"), (value - bound, "×")),
-            Self::Below(bound, unit) => (format!("< {bound}{unit}"), (value - bound, unit)),
+            Self::Below(bound, unit) => (format!("< {bound}{unit}"), (value - bound, "")),
             Self::None => ("none".to_owned(), (value, "")),
         };
+        // A difference of medians that scatter can come out below nothing.
+        if !value.is_finite() || value < 0.0 {
+            return (aim, "unclear: raise --rounds".to_owned());
+        }
         let reached = match self {
             Self::Below(..) => missed_by.0 < 0.0,
             _ => missed_by.0 <= 0.0,
@@ -203,8 +207,8 @@ impl Aim {
         let verdict = match self {
             _ if reached => "met".to_owned(),
             Self::None => format!("missed by {by}"),
-            // Rounded up: a miss is never by nothing.
-            _ => format!("missed by {:.2}{unit}", (by * 100.0).ceil() / 100.0),
+            // A miss is never by nothing.
+            _ => format!("missed by {:.2}{unit}", by.max(0.01)),
         };
         (aim, verdict)
     }
@@ -227,26 +231,27 @@ impl Table {
         }
     }
 
-    fn title(&mut self, title: &str) {
-        self.line(&format!("\n   {title}"));
+    fn group(&mut self, title: &str) {
+        self.line("");
+        self.columns(&format!("   {title}"), "median", "ratio", "aim", "");
     }
 
     fn row(&mut self, label: &str, value: &str) {
-        self.columns(label, value, "", "", "");
+        self.columns(&indented(label), value, "", "", "");
     }
 
     fn ratio(&mut self, label: &str, ratio: f64) {
-        self.columns(label, "", &format!("{ratio:.2}×"), "", "");
+        self.columns(&indented(label), "", &times(ratio), "", "");
     }
 
     fn aim(&mut self, label: &str, ratio: f64, aim: Aim) {
         let (wanted, verdict) = aim.judge(ratio);
-        self.columns(label, "", &format!("{ratio:.2}×"), &wanted, &verdict);
+        self.columns(&indented(label), "", &times(ratio), &wanted, &verdict);
     }
 
-    fn aim_of(&mut self, label: &str, shown: &str, value: f64, aim: &Aim) {
+    fn aim_of(&mut self, label: &str, shown: &str, value: f64, aim: Aim) {
         let (wanted, verdict) = aim.judge(value);
-        self.columns(label, shown, "", &wanted, &verdict);
+        self.columns(&indented(label), shown, "", &wanted, &verdict);
     }
 
     fn columns(&mut self, label: &str, value: &str, ratio: &str, aim: &str, verdict: &str) {
@@ -254,10 +259,18 @@ impl Table {
         // Writing to a string does not fail.
         let _ = write!(
             line,
-            "     {label:<36} {value:>9} {ratio:>7}  {aim:<8} {verdict}"
+            "{label:<34} {value:>9} {ratio:>8}  {aim:<8} {verdict}"
         );
         self.line(line.trim_end());
     }
+}
+
+fn indented(label: &str) -> String {
+    format!("     {label}")
+}
+
+fn times(ratio: f64) -> String {
+    format!("{ratio:.2}×")
 }
 
 fn milliseconds(seconds: f64) -> String {
@@ -274,4 +287,100 @@ fn a_second(rates: &[f64]) -> String {
 )]
 fn mebibytes(kibibytes: u64) -> f64 {
     kibibytes as f64 / 1024.0
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn of(milliseconds: u64) -> Times {
+        let mut times = Times::default();
+        times.push(Duration::from_millis(milliseconds));
+        times
+    }
+
+    fn ways(nothing: u64, script: u64, module: u64, bare: u64) -> Ways<Times> {
+        Ways {
+            nothing: of(nothing),
+            script: of(script),
+            module: of(module),
+            bare: of(bare),
+        }
+    }
+
+    fn load(users: u32, idle_wakeups: u64) -> Load {
+        Load {
+            users,
+            resident_kib: 10 * 1024,
+            anonymous_kib: 512,
+            idle_seconds: 10,
+            idle_cpu_ms: 0,
+            idle_wakeups,
+            open: of(u64::from(users)),
+            resize: of(3),
+        }
+    }
+
+    fn figures() -> Figures {
+        Figures {
+            title: "Debian 13",
+            surroundings: Surroundings {
+                kernel: "6.12.0-cloud-amd64".to_owned(),
+                systemd: "257".to_owned(),
+                cpus: 2,
+                hypervisor: "qemu".to_owned(),
+            },
+            logins: Logins {
+                first: ways(60, 360, 75, 12),
+                further: ways(60, 360, 80, 12),
+            },
+            requests: Requests {
+                each: 50,
+                over_one: vec![1234.5],
+                connections: 50,
+                over_many: vec![4321.0],
+            },
+            loads: vec![load(10, 0), load(1000, 7)],
+            elapsed: Duration::from_secs(250),
+        }
+    }
+
+    #[test]
+    fn each_aim_is_judged_beside_its_figure() {
+        let text = text(&figures());
+        for line in [
+            "     pam_fairshare                   15.0 ms",
+            "       cheaper than pam_exec                   20.00×  ≥ 20×    met",
+            "       cheaper than pam_exec                   15.00×  ≥ 20×    missed by 5.00×",
+            "       beside the bare D-Bus calls              1.25×  ≤ 1.5×   met",
+            "       beside the bare D-Bus calls              1.67×  ≤ 1.5×   missed by 0.17×",
+            "     resident memory                10.0 MiB           < 10 MiB missed by 0.01",
+            "     wake-ups while idle                   0           none     met",
+            "     wake-ups while idle                   7           none     missed by 7",
+            "     open_session                             100.00×",
+        ] {
+            assert!(
+                text.lines().any(|other| other == line),
+                "no '{line}' in:\n{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_table_is_80_columns_wide() {
+        let text = text(&figures());
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(80), "{widest:?}:\n{text}");
+    }
+
+    #[test]
+    fn a_ratio_without_meaning_is_not_called_a_success() {
+        assert_eq!(Aim::AtMost(1.5).judge(-0.3).1, "unclear: raise --rounds");
+        assert_eq!(
+            Aim::AtLeast(20.0).judge(f64::INFINITY).1,
+            "unclear: raise --rounds"
+        );
+    }
 }
