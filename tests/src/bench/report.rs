@@ -133,8 +133,8 @@ fn loads(table: &mut Table, loads: &[Load]) {
         3,
         "The daemon with users in its ledger",
         &format!(
-            "systemd is a fake that speaks real D-Bus. Idle was watched for {watched} s; the times\n\
-             are the socket's, from request to reply, {rounds} of each."
+            "systemd is a fake that speaks real D-Bus. Idle was watched for {watched} s; the\n\
+             times are the socket's, from request to reply, {rounds} of each."
         ),
     );
     for load in loads {
