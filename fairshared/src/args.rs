@@ -37,6 +37,10 @@ pub(crate) struct Args {
     /// Where the kernel's cgroup v2 tree is mounted
     #[arg(long, value_name = "DIR", default_value = "/sys/fs/cgroup")]
     cgroup_root: PathBuf,
+
+    /// Where systemd keeps its files at run time
+    #[arg(long, value_name = "DIR", default_value = "/run/systemd")]
+    systemd_dir: PathBuf,
 }
 
 const EXIT_CODES: &str = "Exit status: 0 ended by a signal, 1 could not start or go on, \
@@ -63,6 +67,11 @@ impl Args {
     /// The root of the cgroup tree.
     pub(crate) fn cgroup_root(&self) -> &Path {
         &self.cgroup_root
+    }
+
+    /// The folder of systemd's files at run time.
+    pub(crate) fn systemd_dir(&self) -> &Path {
+        &self.systemd_dir
     }
 }
 

@@ -110,7 +110,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
 
     let book = Book::new(capacity, policy, policy_file::uid_min(), snapshot, saved);
     let (bus_sender, bus_events) = mpsc::channel(BUS_EVENTS);
-    let systemd = Systemd::start(scheme, cgroups, bus_sender);
+    let systemd = Systemd::start(scheme, cgroups, args.systemd_dir(), bus_sender);
     let (book, mut book_owner) = BookHandle::start(book);
     let operations = Operations::new(book, systemd);
     operations.resume().await;

@@ -6,11 +6,10 @@
 
 mod bus;
 mod properties;
+mod unit_files;
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,11 +17,12 @@ use fairshare_core::Limits;
 use fairshare_core::ledger::SessionId;
 use fairshare_core::policy::SliceScheme;
 use tokio::sync::mpsc;
-use tracing::{debug, warn};
+use tracing::debug;
 
 pub(crate) use self::bus::BusEvent;
 use self::bus::{Bus, CallError};
 use self::properties::Properties;
+use self::unit_files::UnitFiles;
 use super::{Applied, Enforcement, EnforcementError};
 use crate::cgroup::{CgroupTree, Limit, SliceCgroup};
 
@@ -30,16 +30,6 @@ use crate::cgroup::{CgroupTree, Limit, SliceCgroup};
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// The least by which memory comes down in one step.
 const SMALLEST_STEP: u64 = 64 << 20;
-/// logind makes this folder when it starts and leaves it when it stops: the test that systemd's
-/// own library uses to see whether logind is there.
-const LOGIND_MARK: &str = "/run/systemd/seats";
-/// A folder of unit files at run time, of the administrator's: see `systemd.unit(5)`.
-const RUNTIME_UNITS: &str = "/run/systemd/system";
-/// Where systemd keeps transient units.
-const TRANSIENT_UNITS: &str = "/run/systemd/transient";
-/// Where systemd keeps what is set at run time on a unit that is not transient.
-const RUNTIME_CONTROL: &str = "/run/systemd/system.control";
-
 /// What is known of a slice, as long as its cgroup is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -54,6 +44,7 @@ enum Kind {
 pub(crate) struct Systemd {
     bus: Bus,
     cgroups: CgroupTree,
+    files: UnitFiles,
     user_slices: bool,
     /// The kind of each slice, with the inode of the cgroup it was learnt on.
     kinds: Mutex<HashMap<String, (u64, Kind)>>,
@@ -63,18 +54,21 @@ pub(crate) struct Systemd {
 
 impl Systemd {
     /// Connects to the system bus in the background, and again whenever it is lost. Events come on
-    /// the channel.
+    /// the channel. `run` is the folder of systemd's files at run time.
     pub(crate) fn start(
         scheme: SliceScheme,
         cgroups: CgroupTree,
+        run: &Path,
         events: mpsc::Sender<BusEvent>,
     ) -> Self {
         // Slices may have gone while no daemon was there.
-        let_systemd_look_again("all");
-        let user_slices = scheme == SliceScheme::Auto && Path::new(LOGIND_MARK).exists();
+        let files = UnitFiles::new(run);
+        files.let_systemd_look_again("all");
+        let user_slices = scheme == SliceScheme::Auto && files.has_logind();
         Self {
             bus: Bus::start(events),
             cgroups,
+            files,
             user_slices,
             kinds: Mutex::default(),
             lowering: Mutex::default(),
@@ -82,29 +76,32 @@ impl Systemd {
     }
 
     /// Sets properties on an active slice, making it transient first where that was not done yet.
+    /// When it returns, systemd has written them to the cgroup files.
+    ///
+    /// systemd takes messages in the order in which they are sent. So what follows does not wait
+    /// for the answer to what goes before: a first login waits for one round trip and not three.
     async fn set(
         &self,
         unit: &str,
         slice: &SliceCgroup,
         properties: &Properties,
     ) -> Result<Kind, EnforcementError> {
-        let kind = if let Some(kind) = self.known_kind(unit, slice) {
-            kind
-        } else {
-            let kind = self.make_transient(unit, properties).await?;
-            let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
-            kinds.insert(unit.to_owned(), (slice.inode(), kind));
-            kind
-        };
+        let known = self.known_kind(unit, slice);
+        if known.is_none() {
+            let start = self.bus.make_transient(unit, properties);
+            self.call("StartTransientUnit", unit, start).await?;
+        }
         // Also after StartTransientUnit: a drop-in of logind's beats TasksMax in the unit's own
         // file, and what is set here beats the drop-in.
-        self.call(
-            "SetUnitProperties",
-            unit,
-            self.bus.set_unit_properties(unit, properties),
-        )
-        .await?;
-        Ok(kind)
+        let set = self.bus.set_unit_properties(unit, properties);
+        // The files are written behind the answer, but before the next message is taken.
+        let (set, settled) = tokio::join!(
+            self.call("SetUnitProperties", unit, set),
+            self.call("Ping", unit, self.bus.ping()),
+        );
+        set?;
+        settled?;
+        Ok(known.unwrap_or_else(|| self.learn_kind(unit, slice)))
     }
 
     fn known_kind(&self, unit: &str, slice: &SliceCgroup) -> Option<Kind> {
@@ -115,29 +112,22 @@ impl Systemd {
             .map(|(_, kind)| *kind)
     }
 
-    async fn make_transient(
-        &self,
-        unit: &str,
-        properties: &Properties,
-    ) -> Result<Kind, EnforcementError> {
-        let start = self.bus.start_transient_slice(unit, properties);
-        match self.call("StartTransientUnit", unit, start).await {
-            Ok(()) => Ok(Kind::Transient),
-            Err(refused @ EnforcementError::Refused { .. }) => {
-                // Refused where the unit is transient already, or where it has a unit file.
-                let transient = self.bus.is_transient(unit);
-                if self.call("Get(Transient)", unit, transient).await? {
-                    return Ok(Kind::Transient);
-                }
-                debug!(unit, %refused, "unit has a file of its own, setting properties on it");
-                Ok(Kind::OfAdministrator)
-            }
-            Err(error) => Err(error),
-        }
+    /// Learns what making the slice transient came to. systemd refuses where it is transient
+    /// already, which is as good, and where it has a unit file of the administrator's.
+    fn learn_kind(&self, unit: &str, slice: &SliceCgroup) -> Kind {
+        let kind = if self.files.is_transient(unit) {
+            Kind::Transient
+        } else {
+            debug!(unit, "unit has a file of its own, properties are set on it");
+            Kind::OfAdministrator
+        };
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.insert(unit.to_owned(), (slice.inode(), kind));
+        kind
     }
 
-    /// Reads back. systemd writes the cgroup files after it has answered, but before it takes the
-    /// next message, so where the files do not agree yet one round trip settles it.
+    /// Reads back. Where the files do not agree, one more round trip shows whether they only were
+    /// late.
     async fn read_back(
         &self,
         unit: &str,
@@ -239,7 +229,8 @@ impl Systemd {
         // A step down may have been left half-way by a daemon that was killed. Then systemd has the
         // setting's file; an administrator's own MemoryHigh stands elsewhere, and stays.
         let held = matches!(slice.enforced().mem_high, Limit::At(_));
-        let lift_high = self.is_lowering(unit) || (held && has_setting(unit, "MemoryHigh"));
+        let lift_high =
+            self.is_lowering(unit) || (held && self.files.has_setting(unit, "MemoryHigh"));
         let kind = self
             .set(unit, slice, &Properties::all(&limits, lift_high))
             .await?;
@@ -302,7 +293,7 @@ impl Enforcement for Systemd {
         let properties = [new_slice.as_ref(), new_slice.as_ref(), None];
         for (attempt, new_slice) in properties.into_iter().enumerate() {
             if attempt > 0 {
-                let_systemd_look_again(&slice);
+                self.files.let_systemd_look_again(&slice);
             }
             let start = self.bus.start_scope(&scope, &slice, pid, new_slice);
             begun = self.call("StartTransientUnit", &scope, start).await;
@@ -347,58 +338,12 @@ impl Enforcement for Systemd {
                 .call("Get(LoadState)", &unit, self.bus.is_loaded(&unit))
                 .await?
             {
-                let_systemd_look_again(&unit);
+                self.files.let_systemd_look_again(&unit);
             }
             return Ok(());
         }
-        let folder = drop_ins(RUNTIME_CONTROL, &unit);
-        for setting in Properties::SETTINGS {
-            remove(&folder.join(drop_in(setting)));
-        }
-        // Only when nothing of the administrator's is left in it.
-        let _ = fs::remove_dir(&folder);
+        self.files.remove_settings(&unit, &Properties::SETTINGS);
         // systemd still holds in memory what the files said.
         self.call("Reload", &unit, self.bus.reload()).await
-    }
-}
-
-/// Has systemd read its unit folders anew when it next looks for a unit.
-///
-/// systemd remembers which unit files there are, and looks again when one of its folders has
-/// changed. Changes in the folder of transient units do not count, because they are its own. So
-/// after a `daemon-reload` while a transient slice is up, it believes in the slice's file for
-/// good: once the slice is gone, the user's next login finds "Unit user-1000.slice not found",
-/// and logind makes no session. A new time stamp on any other folder ends that.
-fn let_systemd_look_again(unit: &str) {
-    debug!(unit, "having systemd look for unit files again");
-    let stamped = fs::File::open(RUNTIME_UNITS)
-        .and_then(|folder| folder.set_modified(std::time::SystemTime::now()));
-    if let Err(error) = stamped {
-        warn!("cannot set the time of {RUNTIME_UNITS}: {error}, ignoring");
-    }
-}
-
-/// The folder of a unit's drop-ins.
-fn drop_ins(folder: &str, unit: &str) -> PathBuf {
-    Path::new(folder).join(format!("{unit}.d"))
-}
-
-/// The file that systemd writes for a setting that was made over D-Bus.
-fn drop_in(setting: &str) -> String {
-    format!("50-{setting}.conf")
-}
-
-/// Whether this setting was made over D-Bus on this unit.
-fn has_setting(unit: &str, setting: &str) -> bool {
-    let exists = |folder| drop_ins(folder, unit).join(drop_in(setting)).exists();
-    exists(TRANSIENT_UNITS) || exists(RUNTIME_CONTROL)
-}
-
-fn remove(path: &Path) {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            warn!("cannot remove {}: {error}, ignoring", path.display());
-        }
-        _ => {}
     }
 }

@@ -61,6 +61,8 @@ pub(crate) enum Task {
     FakeSystemd {
         /// The root of a folder that looks like a cgroup tree
         root: PathBuf,
+        /// A folder that looks like systemd's own at run time
+        systemd: PathBuf,
     },
 }
 
@@ -73,7 +75,7 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         Task::Ledger => print(&ledger::measure()?),
         Task::Worker => worker::run(),
         Task::Client { socket } => client::run(socket),
-        Task::FakeSystemd { root } => fake_systemd::run(root),
+        Task::FakeSystemd { root, systemd } => fake_systemd::run(root, systemd),
     }
 }
 

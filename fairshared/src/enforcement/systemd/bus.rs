@@ -98,6 +98,14 @@ trait Manager {
         properties: &[Property],
         aux: &[(&str, &[Property])],
     ) -> zbus::Result<OwnedObjectPath>;
+    #[zbus(name = "StartTransientUnit", no_reply)]
+    fn start_transient_unit_unanswered(
+        &self,
+        name: &str,
+        mode: &str,
+        properties: &[Property],
+        aux: &[(&str, &[Property])],
+    ) -> zbus::Result<()>;
 }
 
 impl Bus {
@@ -129,17 +137,17 @@ impl Bus {
             .await?)
     }
 
-    /// Makes an active slice transient. There is nothing to start, so its job is not waited for.
-    pub(super) async fn start_transient_slice(
+    /// Asks for an active slice to be made transient. systemd's answer is not waited for: its unit
+    /// file tells what came of it, when whatever is asked next has been answered.
+    pub(super) async fn make_transient(
         &self,
         unit: &str,
         properties: &Properties,
     ) -> Result<(), CallError> {
         let manager = self.manager().await?;
-        manager
-            .start_transient_unit(unit, "fail", properties.as_slice(), &[])
-            .await?;
-        Ok(())
+        Ok(manager
+            .start_transient_unit_unanswered(unit, "fail", properties.as_slice(), &[])
+            .await?)
     }
 
     /// Starts a scope with this process in it, in the slice, which begins with the properties of
@@ -184,12 +192,6 @@ impl Bus {
             Ok(result) => Err(CallError::Job(result)),
             Err(_) => Err(CallError::NoBus),
         }
-    }
-
-    /// Whether a unit is transient.
-    pub(super) async fn is_transient(&self, unit: &str) -> Result<bool, CallError> {
-        let value = self.unit_property(unit, "Transient").await?;
-        bool::try_from(value).map_err(|error| CallError::Refused(error.to_string()))
     }
 
     /// Whether systemd can load a unit: whether it finds what it believes to be there.

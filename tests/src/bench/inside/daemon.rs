@@ -75,8 +75,14 @@ impl Daemon {
         )?;
         let address = format!("unix:path={}", bus_socket.display());
         let root = folder.join("cgroup");
-        let mut systemd =
-            Helper::start_on_bus(&address, &["fake-systemd", &root.to_string_lossy()])?;
+        let run = folder.join("systemd");
+        // The mark of logind, and the folder on which a new time counts.
+        for part in ["seats", "system"] {
+            let path = run.join(part);
+            fs::create_dir_all(&path).map_err(LabError::io("create", &path))?;
+        }
+        let (tree, units) = (root.to_string_lossy(), run.to_string_lossy());
+        let mut systemd = Helper::start_on_bus(&address, &["fake-systemd", &tree, &units])?;
         systemd.answer()?;
         let socket = folder.join("fairshare.sock");
         let process = Process::start(
@@ -85,6 +91,8 @@ impl Daemon {
                 .arg(&socket)
                 .arg("--cgroup-root")
                 .arg(&root)
+                .arg("--systemd-dir")
+                .arg(&run)
                 .arg("--state-dir")
                 .arg(folder.join("state"))
                 .env("DBUS_SYSTEM_BUS_ADDRESS", &address),

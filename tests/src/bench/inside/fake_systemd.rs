@@ -31,9 +31,14 @@ const VERSION: &str = "257";
 const PERIOD: u64 = 100_000;
 
 /// Serves until it is killed; says `ready` when it does.
-pub(super) fn run(root: &Path) -> Result<()> {
+///
+/// `root` looks like a cgroup tree, `systemd` like `/run/systemd`.
+pub(super) fn run(root: &Path, systemd: &Path) -> Result<()> {
+    let transient = systemd.join("transient");
+    fs::create_dir_all(&transient).map_err(LabError::io("create", &transient))?;
     let manager = Manager {
         root: root.to_owned(),
+        unit_files: transient,
         transient: BTreeSet::new(),
         jobs: 0,
     };
@@ -77,6 +82,8 @@ pub(super) fn make_slice(root: &Path, uid: u32) -> Result<PathBuf> {
 
 struct Manager {
     root: PathBuf,
+    /// Where transient units have their files.
+    unit_files: PathBuf,
     /// The units that were made transient.
     transient: BTreeSet<String>,
     jobs: u32,
@@ -104,10 +111,9 @@ impl Manager {
         name: &str,
     ) -> fdo::Result<OwnedObjectPath> {
         let path = object_path("unit", name)?;
-        let transient = self.transient.contains(name);
         // The one of an earlier call, if there is one.
         let _ = server.remove::<Unit, _>(&path).await;
-        server.at(&path, Unit { transient }).await?;
+        server.at(&path, Unit).await?;
         Ok(path)
     }
 
@@ -133,6 +139,8 @@ impl Manager {
                 "Unit {name} was already loaded or has a fragment file."
             )));
         }
+        write(&self.unit_files, name, "# a transient unit")
+            .map_err(|error| fdo::Error::Failed(error.to_string()))?;
         if name.strip_suffix(".slice").is_some() {
             self.set(name, &properties, false)?;
         }
@@ -183,17 +191,10 @@ impl Manager {
 }
 
 /// The object of a unit. All units are loaded.
-struct Unit {
-    transient: bool,
-}
+struct Unit;
 
 #[interface(name = "org.freedesktop.systemd1.Unit")]
 impl Unit {
-    #[zbus(property)]
-    fn transient(&self) -> bool {
-        self.transient
-    }
-
     #[zbus(property)]
     #[expect(clippy::unused_self, reason = "the macro wants it")]
     fn load_state(&self) -> &'static str {
