@@ -50,7 +50,8 @@ pub(crate) fn an_absent_daemon_costs_nothing(machine: &Machine) -> Outcome {
     assert_eq!(output.text(), "in\ncpus:");
     // Two services that differ by the module alone, in turns. Both begin with pam_unix, which has
     // looked the user up and written to the log before us in every real stack. The least of each
-    // counts: what else runs on the host only adds to it.
+    // counts: what else runs on the host only adds to it. On a busy host it takes more of them
+    // until one of each was left alone.
     machine.root(
         "printf 'session required pam_unix.so\\n' > /etc/pam.d/fs-without; \
          printf 'session required pam_unix.so\\nsession required pam_fairshare.so\\n' \
@@ -64,9 +65,12 @@ def once(service):
     subprocess.run(["pamtester", service, "alice", "open_session"], check=True,
                    stdout=subprocess.DEVNULL)
     return time.monotonic() - start
-pairs = [(once("fs-with"), once("fs-without")) for _ in range(21)]
-added = min(pair[0] for pair in pairs) - min(pair[1] for pair in pairs)
-print(round(added * 1000, 1))
+pairs = []
+def added():
+    return min(pair[0] for pair in pairs) - min(pair[1] for pair in pairs)
+while len(pairs) < 21 or (added() >= 0.020 and len(pairs) < 150):
+    pairs.append((once("fs-with"), once("fs-without")))
+print(round(added() * 1000, 1))
 END
 rm /etc/pam.d/fs-with /etc/pam.d/fs-without"#,
     )?;
