@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use fairshare_protocol::{Allocation, ErrorCode, MemorySize, Wish};
 
@@ -51,22 +52,20 @@ pub struct Session {
 pub struct Account {
     sessions: BTreeMap<SessionId, Session>,
     grant: Option<Allocation>,
-    entitlement: Entitlement,
+    entitlement: Arc<Entitlement>,
 }
 
 /// A change of a user's allocation, to be enforced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The allocation before.
     pub from: Allocation,
-    /// The allocation from now on.
-    pub to: Allocation,
-    /// The swap limit that goes with it.
-    pub swap: MemorySize,
+    /// What is to hold from now on.
+    pub limits: Limits,
 }
 
 /// What `open_session` came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
     /// The session's number.
     pub session: SessionId,
@@ -77,7 +76,7 @@ pub struct Opened {
 }
 
 /// What the end of a session came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
     /// The session's number.
     pub session: SessionId,
@@ -135,6 +134,13 @@ pub struct Ledger {
     granted: Capacity,
 }
 
+impl Change {
+    /// The allocation from now on.
+    pub fn to(&self) -> Allocation {
+        self.limits.allocation
+    }
+}
+
 impl Account {
     /// The open sessions by number.
     pub fn sessions(&self) -> &BTreeMap<SessionId, Session> {
@@ -158,10 +164,7 @@ impl Account {
 
     /// What is to be enforced on the user's slice.
     pub fn limits(&self) -> Limits {
-        Limits {
-            allocation: self.allocation(),
-            swap: self.entitlement.swap,
-        }
+        self.entitlement.limits(self.allocation())
     }
 
     /// What the user's grant takes of the capacity.
@@ -187,7 +190,7 @@ impl Ledger {
 
     /// Puts back a user that was saved. A grant is brought within the entitlement, which may have
     /// changed meanwhile; it is not held against the capacity, because it was admitted once.
-    pub fn restore(&mut self, uid: u32, saved: SavedUser, entitlement: Entitlement) {
+    pub fn restore(&mut self, uid: u32, saved: SavedUser, entitlement: &Arc<Entitlement>) {
         for &session in saved.sessions.keys() {
             self.owners.insert(session, uid);
             self.last_session = self.last_session.max(session);
@@ -195,7 +198,7 @@ impl Ledger {
         let account = Account {
             sessions: saved.sessions,
             grant: None,
-            entitlement,
+            entitlement: Arc::clone(entitlement),
         };
         self.accounts.insert(uid, account);
         let grant = saved.grant.map(|grant| entitlement.clamp(grant));
@@ -243,12 +246,12 @@ impl Ledger {
         uid: u32,
         leader: Leader,
         service: &str,
-        entitlement: Entitlement,
+        entitlement: &Arc<Entitlement>,
     ) -> Opened {
         let account = self.accounts.entry(uid).or_insert_with(|| Account {
             sessions: BTreeMap::new(),
             grant: None,
-            entitlement,
+            entitlement: Arc::clone(entitlement),
         });
         let limits = account.limits();
         let known = account
@@ -327,7 +330,7 @@ impl Ledger {
         force: bool,
     ) -> Result<Change, Refusal> {
         let account = self.with_session(uid)?;
-        let (from, entitlement) = (account.allocation(), account.entitlement);
+        let (from, entitlement) = (account.allocation(), Arc::clone(&account.entitlement));
         let to = from.with(wish);
         let too_much = outside(wish, &entitlement.max, Side::Above);
         if !too_much.is_empty() {
@@ -343,8 +346,7 @@ impl Ledger {
         self.set_grant(uid, grant);
         Ok(Change {
             from,
-            to,
-            swap: entitlement.swap,
+            limits: entitlement.limits(to),
         })
     }
 
@@ -370,26 +372,25 @@ impl Ledger {
             return;
         };
         // A grant belongs to a session; the last one may have ended meanwhile.
-        if account.allocation() == change.to && !account.sessions.is_empty() {
+        if account.allocation() == change.to() && !account.sessions.is_empty() {
             let default = account.entitlement.default;
             self.set_grant(uid, (change.from != default).then_some(change.from));
         }
     }
 
     /// Policy has changed for a user. The grant stays, brought within the new entitlement.
-    /// `None` if the allocation and the swap limit stay as they are.
-    pub fn entitle(&mut self, uid: u32, entitlement: Entitlement) -> Option<Change> {
+    /// `None` if what is to be enforced stays as it is.
+    pub fn entitle(&mut self, uid: u32, entitlement: &Arc<Entitlement>) -> Option<Change> {
         let account = self.accounts.get(&uid)?;
         let (before, grant) = (account.limits(), account.grant);
         self.set_grant(uid, None);
-        self.accounts.get_mut(&uid)?.entitlement = entitlement;
+        self.accounts.get_mut(&uid)?.entitlement = Arc::clone(entitlement);
         let grant = grant.map(|grant| entitlement.clamp(grant));
         self.set_grant(uid, grant.filter(|grant| *grant != entitlement.default));
         let after = self.accounts.get(&uid)?.limits();
         (before != after).then_some(Change {
             from: before.allocation,
-            to: after.allocation,
-            swap: after.swap,
+            limits: after,
         })
     }
 
@@ -410,9 +411,9 @@ impl Ledger {
     fn take_back(&mut self, uid: u32) -> Option<Change> {
         let account = self.accounts.get(&uid)?;
         let from = account.grant?;
-        let (to, swap) = (account.entitlement.default, account.entitlement.swap);
+        let limits = account.entitlement.limits(account.entitlement.default);
         self.set_grant(uid, None);
-        Some(Change { from, to, swap })
+        Some(Change { from, limits })
     }
 
     /// The only place where a grant changes, so that the sum always fits the accounts.
@@ -596,12 +597,11 @@ mod tests {
         }
     }
 
-    fn entitlement() -> Entitlement {
-        Entitlement {
-            default: allocation("2", "8G"),
-            max: allocation("8", "32G"),
-            swap: MemorySize::ZERO,
-        }
+    fn entitlement() -> Arc<Entitlement> {
+        Arc::new(Entitlement::between(
+            allocation("2", "8G"),
+            allocation("8", "32G"),
+        ))
     }
 
     fn ledger() -> Ledger {
@@ -628,10 +628,10 @@ mod tests {
     #[test]
     fn the_grant_stays_with_one_of_two_sessions_and_goes_with_the_last() {
         let mut ledger = ledger();
-        let first = ledger.open_session(1000, leader(1), "sshd", entitlement());
-        let second = ledger.open_session(1000, leader(2), "sshd", entitlement());
+        let first = ledger.open_session(1000, leader(1), "sshd", &entitlement());
+        let second = ledger.open_session(1000, leader(2), "sshd", &entitlement());
         let change = ledger.resize(1000, &wish("4", "16G"), NONE, false).unwrap();
-        assert_eq!(change.to, allocation("4", "16G"));
+        assert_eq!(change.to(), allocation("4", "16G"));
 
         let closed = ledger.close_session(first.session).unwrap();
         assert!(!closed.last && closed.returned.is_none());
@@ -641,7 +641,7 @@ mod tests {
         );
 
         let closed = ledger.close_session(second.session).unwrap();
-        assert_eq!(closed.returned.unwrap().to, allocation("2", "8G"));
+        assert_eq!(closed.returned.unwrap().to(), allocation("2", "8G"));
         assert_eq!(
             ledger.account(1000).unwrap().allocation(),
             allocation("2", "8G")
@@ -652,8 +652,8 @@ mod tests {
     #[test]
     fn the_same_leader_again_is_the_same_session() {
         let mut ledger = ledger();
-        let first = ledger.open_session(1000, leader(1), "sshd", entitlement());
-        let again = ledger.open_session(1000, leader(1), "sshd", entitlement());
+        let first = ledger.open_session(1000, leader(1), "sshd", &entitlement());
+        let again = ledger.open_session(1000, leader(1), "sshd", &entitlement());
         assert_eq!((again.session, again.again), (first.session, true));
         let reused = Leader {
             pid: 1,
@@ -661,7 +661,7 @@ mod tests {
         };
         assert!(
             !ledger
-                .open_session(1000, reused, "sshd", entitlement())
+                .open_session(1000, reused, "sshd", &entitlement())
                 .again
         );
     }
@@ -669,7 +669,7 @@ mod tests {
     #[test]
     fn sentences_of_the_first_version_stand_word_for_word() {
         let mut ledger = ledger();
-        ledger.open_session(1000, leader(1), "sshd", entitlement());
+        ledger.open_session(1000, leader(1), "sshd", &entitlement());
         let refusal = ledger.request(1000, &wish("16", "16G"), NONE).unwrap_err();
         assert_eq!(refusal.code(), ErrorCode::AboveMaximum);
         assert_eq!(
@@ -687,7 +687,7 @@ mod tests {
     #[test]
     fn shrinking_below_what_is_in_use_needs_force() {
         let mut ledger = ledger();
-        ledger.open_session(1000, leader(1), "sshd", entitlement());
+        ledger.open_session(1000, leader(1), "sshd", &entitlement());
         ledger.resize(1000, &wish("2", "32G"), NONE, false).unwrap();
         let used = "20G".parse().unwrap();
         let refusal = ledger
@@ -713,7 +713,7 @@ mod tests {
     #[test]
     fn a_grant_lies_above_the_default() {
         let mut ledger = ledger();
-        ledger.open_session(1000, leader(1), "sshd", entitlement());
+        ledger.open_session(1000, leader(1), "sshd", &entitlement());
         let refusal = ledger
             .resize(1000, &wish("1", "4G"), NONE, false)
             .unwrap_err();
@@ -727,7 +727,7 @@ mod tests {
     #[test]
     fn a_resize_to_the_default_gives_the_grant_back() {
         let mut ledger = ledger();
-        ledger.open_session(1000, leader(1), "sshd", entitlement());
+        ledger.open_session(1000, leader(1), "sshd", &entitlement());
         ledger.resize(1000, &wish("4", "8G"), NONE, false).unwrap();
         ledger.resize(1000, &wish("2", "8G"), NONE, false).unwrap();
         assert_eq!(ledger.account(1000).unwrap().grant(), None);
@@ -740,7 +740,7 @@ mod tests {
             mem_bytes: 30 << 30,
         });
         for uid in 1000..1003 {
-            ledger.open_session(uid, leader(uid), "sshd", entitlement());
+            ledger.open_session(uid, leader(uid), "sshd", &entitlement());
         }
         ledger.resize(1000, &wish("8", "32G"), NONE, false).unwrap();
         let refusal = ledger
@@ -763,7 +763,7 @@ mod tests {
             ledger.resize(1000, &wish("4", ""), NONE, false),
             Err(Refusal::NoSession)
         );
-        let opened = ledger.open_session(1000, leader(1), "sshd", entitlement());
+        let opened = ledger.open_session(1000, leader(1), "sshd", &entitlement());
         ledger.close_session(opened.session);
         assert_eq!(
             ledger.resize(1000, &wish("4", ""), NONE, false),
@@ -775,7 +775,7 @@ mod tests {
     #[test]
     fn a_change_that_failed_is_taken_back_unless_another_came_after_it() {
         let mut ledger = ledger();
-        ledger.open_session(1000, leader(1), "sshd", entitlement());
+        ledger.open_session(1000, leader(1), "sshd", &entitlement());
         let first = ledger.resize(1000, &wish("4", "16G"), NONE, false).unwrap();
         ledger.revert(1000, &first);
         assert_eq!(ledger.account(1000).unwrap().grant(), None);
@@ -798,29 +798,28 @@ mod tests {
     fn a_new_policy_moves_defaults_and_brings_grants_within_its_bounds() {
         let mut ledger = ledger();
         for uid in [1000, 1001] {
-            ledger.open_session(uid, leader(uid), "sshd", entitlement());
+            ledger.open_session(uid, leader(uid), "sshd", &entitlement());
         }
         ledger.resize(1000, &wish("8", "32G"), NONE, false).unwrap();
-        let tighter = Entitlement {
-            default: allocation("1", "4G"),
-            max: allocation("4", "16G"),
-            swap: MemorySize::ZERO,
-        };
+        let tighter = Arc::new(Entitlement::between(
+            allocation("1", "4G"),
+            allocation("4", "16G"),
+        ));
         assert_eq!(
-            ledger.entitle(1000, tighter).unwrap().to,
+            ledger.entitle(1000, &tighter).unwrap().to(),
             allocation("4", "16G")
         );
         assert_eq!(
-            ledger.entitle(1001, tighter).unwrap().to,
+            ledger.entitle(1001, &tighter).unwrap().to(),
             allocation("1", "4G")
         );
-        assert_eq!(ledger.entitle(1001, tighter), None);
+        assert_eq!(ledger.entitle(1001, &tighter), None);
     }
 
     #[test]
     fn what_was_saved_comes_back() {
         let mut before = ledger();
-        let opened = before.open_session(1000, leader(1), "sshd", entitlement());
+        let opened = before.open_session(1000, leader(1), "sshd", &entitlement());
         before.resize(1000, &wish("4", "16G"), NONE, false).unwrap();
         let account = before.account(1000).unwrap();
         let saved = SavedUser {
@@ -829,13 +828,13 @@ mod tests {
         };
 
         let mut after = ledger();
-        after.restore(1000, saved, entitlement());
+        after.restore(1000, saved, &entitlement());
         after.continue_after(before.last_session());
         assert_eq!(after.account(1000), before.account(1000));
         assert_eq!(after.granted, before.granted);
         assert_eq!(after.owner(opened.session), Some(1000));
         assert_eq!(after.session_of(1000, 1), Some(opened.session));
-        let next = after.open_session(1001, leader(2), "sshd", entitlement());
+        let next = after.open_session(1001, leader(2), "sshd", &entitlement());
         assert_eq!(next.session, opened.session + 1);
     }
 
@@ -846,14 +845,14 @@ mod tests {
             ..SavedUser::default()
         };
         let mut ledger = ledger();
-        ledger.restore(1000, saved, entitlement());
+        ledger.restore(1000, saved, &entitlement());
         assert_eq!(ledger.account(1000).unwrap().grant(), None);
     }
 
     #[test]
     fn forgetting_a_user_ends_what_was_open() {
         let mut ledger = ledger();
-        let opened = ledger.open_session(1000, leader(1), "sshd", entitlement());
+        let opened = ledger.open_session(1000, leader(1), "sshd", &entitlement());
         ledger.resize(1000, &wish("4", "16G"), NONE, false).unwrap();
         assert_eq!(ledger.forget(1000), [opened.session]);
         assert!(ledger.account(1000).is_none() && ledger.owner(opened.session).is_none());

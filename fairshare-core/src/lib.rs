@@ -9,6 +9,8 @@ mod entitlement;
 pub mod ledger;
 pub mod policy;
 
-pub use entitlement::{Entitlement, Limits};
+pub use entitlement::{
+    CpuWeight, DeviceBandwidth, Entitlement, IdleTerms, LeaseTerms, Limits, Shaping,
+};
 pub use ledger::Ledger;
 pub use policy::Policy;

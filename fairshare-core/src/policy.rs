@@ -4,6 +4,7 @@
 //! the first fault and let the last of two equal keys win; this one reports every fault it finds.
 
 use std::fmt;
+use std::sync::Arc;
 
 use fairshare_protocol::{Allocation, Cpus, MemorySize, Tasks};
 use serde_yaml::Value;
@@ -28,7 +29,7 @@ pub const MAX_TEXT: usize = 1024 * 1024;
 /// A policy that was read and found without fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    everyone: Entitlement,
+    everyone: Arc<Entitlement>,
     slice: SliceScheme,
 }
 
@@ -86,8 +87,8 @@ impl Policy {
     }
 
     /// What policy gives a user that it [covers].
-    pub fn entitlement(&self, _uid: u32) -> Entitlement {
-        self.everyone
+    pub fn entitlement(&self, _uid: u32) -> Arc<Entitlement> {
+        Arc::clone(&self.everyone)
     }
 
     /// Which slice carries an allocation.
@@ -152,7 +153,7 @@ impl Reader {
                 self.problem("", format!("section '{section}' is missing"));
             }
         }
-        let everyone = self.entitlement(&defaults?, &max?)?;
+        let everyone = Arc::new(self.entitlement(&defaults?, &max?)?);
         Some(Policy { everyone, slice })
     }
 
@@ -301,9 +302,8 @@ impl Reader {
             above("tasks", default.tasks.to_string(), max.tasks.to_string());
         }
         Some(Entitlement {
-            default,
-            max,
             swap: defaults.swap.unwrap_or(MemorySize::ZERO),
+            ..Entitlement::between(default, max)
         })
     }
 }

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use fairshare_core::ledger::{Account, Capacity, Leader, Ledger, Refusal, SavedUser};
-use fairshare_core::{Entitlement, Limits};
+use std::sync::Arc;
+
+use fairshare_core::Entitlement;
 use fairshare_protocol::{Allocation, Cpus, MemorySize, Tasks, Wish};
 use proptest::prelude::*;
 
@@ -41,7 +43,7 @@ enum Event {
         uid: u32,
     },
     Policy {
-        entitlement: Entitlement,
+        entitlement: Arc<Entitlement>,
     },
     Restart,
 }
@@ -54,7 +56,7 @@ fn allocation(cpu: u64, gib: u64, tasks: u64) -> Allocation {
     }
 }
 
-fn entitlements() -> impl Strategy<Value = Entitlement> {
+fn entitlements() -> impl Strategy<Value = Arc<Entitlement>> {
     (
         1_u64..4,
         1_u64..6,
@@ -64,13 +66,15 @@ fn entitlements() -> impl Strategy<Value = Entitlement> {
         0_u64..500,
         0_u64..3,
     )
-        .prop_map(
-            |(cpu, mem, tasks, more_cpu, more_mem, more_tasks, swap)| Entitlement {
-                default: allocation(cpu, mem, tasks),
-                max: allocation(cpu + more_cpu, mem + more_mem, tasks + more_tasks),
-                swap: MemorySize::from_bytes(swap << 30).unwrap(),
-            },
-        )
+        .prop_map(|(cpu, mem, tasks, more_cpu, more_mem, more_tasks, swap)| {
+            let default = allocation(cpu, mem, tasks);
+            let max = allocation(cpu + more_cpu, mem + more_mem, tasks + more_tasks);
+            let swap = MemorySize::from_bytes(swap << 30).unwrap();
+            Arc::new(Entitlement {
+                swap,
+                ..Entitlement::between(default, max)
+            })
+        })
 }
 
 fn wishes() -> impl Strategy<Value = Wish> {
@@ -123,13 +127,7 @@ fn check_rules(ledger: &Ledger, entitlement: &Entitlement) {
             entitlement.clamp(has),
             "user {uid} is outside of policy"
         );
-        assert_eq!(
-            account.limits(),
-            Limits {
-                allocation: has,
-                swap: entitlement.swap
-            }
-        );
+        assert_eq!(account.limits(), entitlement.limits(has));
         if account.sessions().is_empty() {
             assert_eq!(
                 account.grant(),
@@ -150,7 +148,7 @@ fn check_rules(ledger: &Ledger, entitlement: &Entitlement) {
     clippy::too_many_lines,
     reason = "one arm for each event, read beside each other"
 )]
-fn step(ledger: &mut Ledger, entitlement: &mut Entitlement, event: &Event) {
+fn step(ledger: &mut Ledger, entitlement: &mut Arc<Entitlement>, event: &Event) {
     let (cpu_before, mem_before) = granted(ledger);
     let mut admitted = false;
     match *event {
@@ -159,7 +157,7 @@ fn step(ledger: &mut Ledger, entitlement: &mut Entitlement, event: &Event) {
             let held = ledger
                 .account(uid)
                 .map_or(entitlement.default, Account::allocation);
-            let opened = ledger.open_session(uid, leader, "sshd", *entitlement);
+            let opened = ledger.open_session(uid, leader, "sshd", entitlement);
             assert_eq!(
                 opened.limits.allocation, held,
                 "a login changed the allocation"
@@ -197,8 +195,8 @@ fn step(ledger: &mut Ledger, entitlement: &mut Entitlement, event: &Event) {
             match ledger.resize(uid, &wish, used, force) {
                 Ok(change) => {
                     admitted = true;
-                    let shrinks = change.to.mem < change.from.mem;
-                    assert!(force || !shrinks || change.to.mem >= used, "would kill");
+                    let shrinks = change.to().mem < change.from.mem;
+                    assert!(force || !shrinks || change.to().mem >= used, "would kill");
                     if fails {
                         ledger.revert(uid, &change);
                         assert_eq!(ledger.account(uid).cloned(), before);
@@ -210,7 +208,7 @@ fn step(ledger: &mut Ledger, entitlement: &mut Entitlement, event: &Event) {
         Event::Release { uid, used, force } => {
             let before = ledger.account(uid).cloned();
             match ledger.release(uid, used, force) {
-                Ok(change) => assert_eq!(change.to, entitlement.default),
+                Ok(change) => assert_eq!(change.to(), entitlement.default),
                 Err(Refusal::MemoryInUse { .. }) => assert!(!force),
                 Err(_) => assert_eq!(ledger.account(uid).cloned(), before),
             }
@@ -219,8 +217,10 @@ fn step(ledger: &mut Ledger, entitlement: &mut Entitlement, event: &Event) {
             ledger.forget(uid);
             assert!(ledger.account(uid).is_none());
         }
-        Event::Policy { entitlement: new } => {
-            *entitlement = new;
+        Event::Policy {
+            entitlement: ref new,
+        } => {
+            entitlement.clone_from(new);
             let users: Vec<u32> = ledger.accounts().map(|(uid, _)| uid).collect();
             for uid in users {
                 ledger.entitle(uid, new);
@@ -233,7 +233,7 @@ fn step(ledger: &mut Ledger, entitlement: &mut Entitlement, event: &Event) {
                     sessions: account.sessions().clone(),
                     grant: account.grant(),
                 };
-                restored.restore(uid, saved, *entitlement);
+                restored.restore(uid, saved, entitlement);
             }
             restored.continue_after(ledger.last_session());
             assert!(

@@ -102,7 +102,7 @@ impl Book {
     ) -> Self {
         let mut ledger = Ledger::new(capacity);
         for (uid, user) in saved.users {
-            ledger.restore(uid, user, policy.entitlement(uid));
+            ledger.restore(uid, user, &policy.entitlement(uid));
         }
         ledger.continue_after(saved.last_session);
         let to_undo = saved.to_undo.into_iter().collect();
@@ -147,7 +147,7 @@ impl Book {
     /// See [`Ledger::open_session`].
     pub(crate) fn open_session(&mut self, uid: u32, leader: Leader, service: &str) -> Opened {
         let entitlement = self.policy.entitlement(uid);
-        let opened = self.ledger.open_session(uid, leader, service, entitlement);
+        let opened = self.ledger.open_session(uid, leader, service, &entitlement);
         if !opened.again {
             self.save(uid);
         }
@@ -225,7 +225,7 @@ impl Book {
         let users: Vec<u32> = self.ledger.accounts().map(|(uid, _)| uid).collect();
         let mut changes = Vec::new();
         for uid in users {
-            if let Some(change) = self.ledger.entitle(uid, self.policy.entitlement(uid)) {
+            if let Some(change) = self.ledger.entitle(uid, &self.policy.entitlement(uid)) {
                 self.save(uid);
                 changes.push((uid, change));
             }

@@ -253,6 +253,7 @@ mod tests {
                 tasks: "200".parse().unwrap(),
             },
             swap: MemorySize::ZERO,
+            shaping: fairshare_core::Shaping::default(),
         }
     }
 

@@ -25,7 +25,7 @@ pub(crate) trait Enforcement: Send + Sync + 'static {
     fn limit(
         &self,
         uid: u32,
-        limits: Limits,
+        limits: &Limits,
     ) -> impl Future<Output = Result<Applied, EnforcementError>> + Send;
 
     /// Puts a process that is outside of every limit into the user's slice, with the limits on.
@@ -34,7 +34,7 @@ pub(crate) trait Enforcement: Send + Sync + 'static {
         uid: u32,
         session: SessionId,
         pid: u32,
-        limits: Limits,
+        limits: &Limits,
     ) -> impl Future<Output = Result<Applied, EnforcementError>> + Send;
 
     /// Goes one step down on the way that [`Enforcement::limit`] began, to its end where `finish`
@@ -42,7 +42,7 @@ pub(crate) trait Enforcement: Send + Sync + 'static {
     fn lower(
         &self,
         uid: u32,
-        limits: Limits,
+        limits: &Limits,
         finish: bool,
     ) -> impl Future<Output = Result<Applied, EnforcementError>> + Send;
 

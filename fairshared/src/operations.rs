@@ -111,7 +111,7 @@ impl<E: Enforcement> Operations<E> {
         }
         let (session, limits) = (opened.session, opened.limits);
         let applied = self
-            .limit_session(uid, session, leader.pid, place, limits)
+            .limit_session(uid, session, leader.pid, place, &limits)
             .await;
         let decision = |verdict| {
             Decision::new("open_session", verdict, uid)
@@ -190,14 +190,15 @@ impl<E: Enforcement> Operations<E> {
         Decision::new("close_session", Verdict::Granted, uid)
             .by(origin.by())
             .session(session)
-            .from(closed.returned.map(|change| change.from))
-            .to(closed.returned.map(|change| change.to))
+            .from(closed.returned.as_ref().map(|change| change.from))
+            .to(closed.returned.as_ref().map(Change::to))
             .because(origin.reason())
             .log();
         if closed.last {
             let this = Arc::clone(self);
+            let returned = closed.returned.clone();
             tokio::spawn(async move {
-                if let Some(change) = closed.returned {
+                if let Some(change) = returned {
                     this.enforce_change(uid, &change).await;
                 }
                 this.forget_if_gone(uid).await;
@@ -216,7 +217,7 @@ impl<E: Enforcement> Operations<E> {
             wish: wish.to_string(),
         };
         self.change(asked, decide, move |change| {
-            let Allocation { cpu, mem, tasks } = change.to;
+            let Allocation { cpu, mem, tasks } = change.to();
             let tasks = wish.tasks.map(|_| tasks);
             let first = Wish {
                 cpu: Some(cpu),
@@ -238,7 +239,7 @@ impl<E: Enforcement> Operations<E> {
             wish: wish.to_string(),
         };
         self.change(asked, decide, |change| {
-            format!("Resources allocated: {}", change.to)
+            format!("Resources allocated: {}", change.to())
         })
         .await
     }
@@ -253,7 +254,7 @@ impl<E: Enforcement> Operations<E> {
             wish: String::new(),
         };
         self.change(asked, decide, |change| {
-            format!("Grant returned; allocation is the default: {}", change.to)
+            format!("Grant returned; allocation is the default: {}", change.to())
         })
         .await
     }
@@ -282,11 +283,7 @@ impl<E: Enforcement> Operations<E> {
                 return Reply::error(refusal.code(), refusal.to_string());
             }
         };
-        let limits = Limits {
-            allocation: change.to,
-            swap: change.swap,
-        };
-        match self.limit(uid, limits).await {
+        match self.limit(uid, &change.limits).await {
             Ok(applied) => {
                 asked.log_grant(&change);
                 let mut message = sentence(&change);
@@ -407,14 +404,14 @@ impl<E: Enforcement> Operations<E> {
             return Ok(());
         };
         let limits = account.limits();
-        let mut result = match self.limit(uid, limits).await {
+        let mut result = match self.limit(uid, &limits).await {
             Err(EnforcementError::NoSlice { .. }) => Ok(()),
             result => result.map(drop),
         };
         for (&session, opened) in account.sessions() {
             if self.place_of(uid, opened.leader) == Some(Place::Elsewhere) {
                 let pid = opened.leader.pid;
-                let adopted = self.limit_session(uid, session, pid, Place::Elsewhere, limits);
+                let adopted = self.limit_session(uid, session, pid, Place::Elsewhere, &limits);
                 result = result.and(adopted.await.map(drop));
             }
         }
@@ -478,7 +475,7 @@ impl<E: Enforcement> Operations<E> {
             Decision::new("reload", Verdict::Granted, uid)
                 .by(0)
                 .from(change.from)
-                .to(change.to)
+                .to(change.to())
                 .because("policy changed")
                 .log();
         }
@@ -504,7 +501,7 @@ impl<E: Enforcement> Operations<E> {
         session: SessionId,
         pid: u32,
         place: Place,
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Applied, EnforcementError> {
         match place {
             Place::Inside | Place::InOther(_) => self.limit(uid, limits).await,
@@ -524,7 +521,7 @@ impl<E: Enforcement> Operations<E> {
     async fn limit(
         self: &Arc<Self>,
         uid: u32,
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Applied, EnforcementError> {
         let applied = self.enforcement.limit(uid, limits).await;
         self.applied(uid, applied).await
@@ -553,11 +550,7 @@ impl<E: Enforcement> Operations<E> {
     }
 
     async fn enforce_change(self: &Arc<Self>, uid: u32, change: &Change) {
-        let limits = Limits {
-            allocation: change.to,
-            swap: change.swap,
-        };
-        match self.limit(uid, limits).await {
+        match self.limit(uid, &change.limits).await {
             Ok(_) | Err(EnforcementError::NoSlice { .. }) => {}
             Err(fault) => {
                 warn!(uid, "limits are not set: {fault}, trying again");
@@ -587,7 +580,7 @@ impl<E: Enforcement> Operations<E> {
             steps += 1;
             match self
                 .enforcement
-                .lower(uid, limits, steps >= LOWERING_STEPS)
+                .lower(uid, &limits, steps >= LOWERING_STEPS)
                 .await
             {
                 Ok(applied) if applied.lowering => continue,
@@ -700,7 +693,7 @@ impl Asked {
     fn log_grant(&self, change: &Change) {
         self.decision(Verdict::Granted)
             .from(change.from)
-            .to(change.to)
+            .to(change.to())
             .log();
     }
 

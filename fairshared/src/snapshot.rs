@@ -335,6 +335,8 @@ fn unsigned(number: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use fairshare_core::Entitlement;
     use fairshare_core::ledger::Capacity;
     use fairshare_protocol::Wish;
@@ -354,18 +356,17 @@ mod tests {
         }
     }
 
-    fn entitlement() -> Entitlement {
-        Entitlement {
-            default: allocation("2", "8G"),
-            max: allocation("8", "32G"),
-            swap: MemorySize::ZERO,
-        }
+    fn entitlement() -> Arc<Entitlement> {
+        Arc::new(Entitlement::between(
+            allocation("2", "8G"),
+            allocation("8", "32G"),
+        ))
     }
 
     fn ledger() -> Ledger {
         let mut ledger = Ledger::new(CAPACITY);
         for (uid, pid) in [(1000, 1), (1000, 2), (1001, 3)] {
-            ledger.open_session(uid, Leader { pid, start_time: 7 }, "sshd", entitlement());
+            ledger.open_session(uid, Leader { pid, start_time: 7 }, "sshd", &entitlement());
         }
         let wish = Wish {
             cpu: "4".parse().ok(),
@@ -378,7 +379,7 @@ mod tests {
     fn same(ledger: &Ledger, saved: Saved) {
         let mut restored = Ledger::new(CAPACITY);
         for (uid, user) in saved.users {
-            restored.restore(uid, user, entitlement());
+            restored.restore(uid, user, &entitlement());
         }
         restored.continue_after(saved.last_session);
         assert!(

@@ -202,7 +202,7 @@ impl Systemd {
         &self,
         unit: &str,
         slice: &SliceCgroup,
-        limits: Limits,
+        limits: &Limits,
         charged: u64,
     ) -> Result<Applied, EnforcementError> {
         let target = limits.allocation.mem.bytes();
@@ -210,9 +210,9 @@ impl Systemd {
         let high = charged.saturating_sub(step).max(target);
         self.set_lowering(unit, true);
         let kind = self
-            .set(unit, slice, &Properties::lowering(&limits, high))
+            .set(unit, slice, &Properties::lowering(limits, high))
             .await?;
-        let applied = self.read_back(unit, slice, &limits, Some(kind)).await?;
+        let applied = self.read_back(unit, slice, limits, Some(kind)).await?;
         Ok(Applied {
             lowering: true,
             ..applied
@@ -224,7 +224,7 @@ impl Systemd {
         &self,
         unit: &str,
         slice: &SliceCgroup,
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Applied, EnforcementError> {
         // A step down may have been left half-way by a daemon that was killed. Then systemd has the
         // setting's file; an administrator's own MemoryHigh stands elsewhere, and stays.
@@ -232,10 +232,10 @@ impl Systemd {
         let lift_high =
             self.is_lowering(unit) || (held && self.files.has_setting(unit, "MemoryHigh"));
         let kind = self
-            .set(unit, slice, &Properties::all(&limits, lift_high))
+            .set(unit, slice, &Properties::all(limits, lift_high))
             .await?;
         self.set_lowering(unit, false);
-        self.read_back(unit, slice, &limits, Some(kind)).await
+        self.read_back(unit, slice, limits, Some(kind)).await
     }
 }
 
@@ -252,9 +252,9 @@ impl Enforcement for Systemd {
         self.cgroups.slice(&self.slice(uid))
     }
 
-    async fn limit(&self, uid: u32, limits: Limits) -> Result<Applied, EnforcementError> {
+    async fn limit(&self, uid: u32, limits: &Limits) -> Result<Applied, EnforcementError> {
         let (unit, slice) = self.active(uid)?;
-        if slice.enforced().holds(&limits) && !self.is_lowering(&unit) {
+        if slice.enforced().holds(limits) && !self.is_lowering(&unit) {
             let kind = self.known_kind(&unit, &slice);
             return Ok(Applied {
                 enforced: slice.enforced(),
@@ -275,7 +275,7 @@ impl Enforcement for Systemd {
         uid: u32,
         session: SessionId,
         pid: u32,
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Applied, EnforcementError> {
         let slice = self.slice(uid);
         // The PID keeps it apart from the scope of a ledger that was lost, which numbered the same.
@@ -283,7 +283,7 @@ impl Enforcement for Systemd {
         // An active slice is limited by a call of its own; one that is not there yet begins with
         // its limits on, as the auxiliary unit of the scope.
         let new_slice = self.cgroups.slice(&slice).is_none().then(|| {
-            let mut properties = Properties::all(&limits, false);
+            let mut properties = Properties::all(limits, false);
             properties.collect_when_unneeded();
             properties
         });
@@ -310,7 +310,7 @@ impl Enforcement for Systemd {
     async fn lower(
         &self,
         uid: u32,
-        limits: Limits,
+        limits: &Limits,
         finish: bool,
     ) -> Result<Applied, EnforcementError> {
         let (unit, slice) = self.active(uid)?;

@@ -44,14 +44,14 @@ impl Fake {
         }
     }
 
-    async fn set(&self, uid: u32, limits: Limits) -> Result<Applied, EnforcementError> {
+    async fn set(&self, uid: u32, limits: &Limits) -> Result<Applied, EnforcementError> {
         let mood = *self.mood.lock().unwrap();
         match mood {
             Mood::Well | Mood::Lowering => {}
             Mood::NoBus => return Err(EnforcementError::NoBus),
             Mood::Hanging => self.released.notified().await,
         }
-        self.limits.lock().unwrap().insert(uid, limits);
+        self.limits.lock().unwrap().insert(uid, limits.clone());
         let allocation = limits.allocation;
         let enforced = Enforced {
             cpu: Limit::At(allocation.cpu.quota_per_second()),
@@ -78,7 +78,7 @@ impl Enforcement for Fake {
         None
     }
 
-    async fn limit(&self, uid: u32, limits: Limits) -> Result<Applied, EnforcementError> {
+    async fn limit(&self, uid: u32, limits: &Limits) -> Result<Applied, EnforcementError> {
         self.set(uid, limits).await
     }
 
@@ -87,7 +87,7 @@ impl Enforcement for Fake {
         uid: u32,
         _session: SessionId,
         _pid: u32,
-        limits: Limits,
+        limits: &Limits,
     ) -> Result<Applied, EnforcementError> {
         self.set(uid, limits).await
     }
@@ -95,7 +95,7 @@ impl Enforcement for Fake {
     async fn lower(
         &self,
         uid: u32,
-        limits: Limits,
+        limits: &Limits,
         finish: bool,
     ) -> Result<Applied, EnforcementError> {
         if finish {
