@@ -3,12 +3,26 @@
 //! D-Bus answers with what was asked of systemd. A controller that the kernel lacks, or a drop-in
 //! that wins, shows in these files alone. Nothing here writes: cgroups are systemd's.
 
+mod device;
+mod enforced;
+mod files;
+mod wanted;
+
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use fairshare_core::Limits;
-use fairshare_protocol::{Cpus, MemorySize, SliceInfo};
+use fairshare_protocol::{MemorySize, SliceInfo};
+
+#[cfg(test)]
+pub(crate) use self::device::DeviceNumber;
+#[cfg(test)]
+pub(crate) use self::enforced::Ceilings;
+pub(crate) use self::enforced::{Enforced, Limit};
+pub(crate) use self::wanted::{Disk, Wanted};
+
+/// Every disk.
+const DISKS: &str = "/sys/block";
 
 /// The cgroup v2 tree.
 #[derive(Clone, Debug)]
@@ -20,29 +34,9 @@ pub(crate) struct CgroupTree {
 /// inode.
 #[derive(Clone, Debug)]
 pub(crate) struct SliceCgroup {
+    root: PathBuf,
     folder: PathBuf,
     inode: u64,
-}
-
-/// One limit as the kernel has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
-    /// The file is not there or not understood: the controller is off.
-    Missing,
-    /// No limit.
-    Max,
-    /// The limit: bytes, a count, or microseconds of CPU time per second.
-    At(u64),
-}
-
-/// What the kernel enforces on a slice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Enforced {
-    pub(crate) cpu: Limit,
-    pub(crate) mem: Limit,
-    pub(crate) mem_high: Limit,
-    pub(crate) swap: Limit,
-    pub(crate) tasks: Limit,
 }
 
 /// Memory in use, in bytes.
@@ -83,7 +77,11 @@ impl CgroupTree {
         }
         folder.push(unit);
         let inode = fs::metadata(&folder).ok()?.ino();
-        Some(SliceCgroup { folder, inode })
+        Some(SliceCgroup {
+            root: self.root.clone(),
+            folder,
+            inode,
+        })
     }
 }
 
@@ -95,19 +93,76 @@ impl SliceCgroup {
 
     /// What the kernel enforces now.
     pub(crate) fn enforced(&self) -> Enforced {
-        let limit = |file: &str| {
-            self.read(file)
-                .map_or(Limit::Missing, |text| parse_limit(&text))
+        let limit = |file: &str, parse: fn(&str) -> Limit| {
+            self.read(file).map_or(Limit::Missing, |text| parse(&text))
         };
-        Enforced {
-            cpu: self
-                .read("cpu.max")
-                .map_or(Limit::Missing, |text| parse_cpu_max(&text)),
-            mem: limit("memory.max"),
-            mem_high: limit("memory.high"),
-            swap: limit("memory.swap.max"),
-            tasks: limit("pids.max"),
+        let mem_low = limit("memory.low", files::limit);
+        let io_weight = match limit("io.weight", files::io_weight) {
+            Limit::Missing => limit("io.bfq.weight", files::io_weight),
+            weight => weight,
+        };
+        let io_max = self.read("io.max").map(|text| files::io_max(&text));
+        let mut enforced = Enforced {
+            cpu: limit("cpu.max", files::cpu_max),
+            cpu_weight: limit("cpu.weight", files::limit),
+            mem: limit("memory.max", files::limit),
+            mem_high: limit("memory.high", files::limit),
+            mem_low_above: self.protected_less_above(mem_low),
+            mem_low,
+            swap: limit("memory.swap.max", files::limit),
+            tasks: limit("pids.max", files::limit),
+            io_weight,
+            io_weight_heeded: true,
+            io_controller: io_max.is_some() || self.kernel_has("io"),
+            io_max,
+        };
+        // Asked only where there is a weight: nobody has one unless policy says so.
+        if enforced.weighs_io() {
+            enforced.io_weight_heeded = self.a_disk_heeds_weights(Path::new(DISKS));
         }
+        enforced
+    }
+
+    /// The slice above that is protected least, where that is less than `own`. The root protects
+    /// everything.
+    fn protected_less_above(&self, own: Limit) -> Option<(String, u64)> {
+        let own = match own {
+            Limit::Missing | Limit::At(0) => return None,
+            Limit::Max => u64::MAX,
+            Limit::At(bytes) => bytes,
+        };
+        let above = self.folder.ancestors().skip(1);
+        above
+            .take_while(|folder| *folder != self.root)
+            .filter_map(|folder| {
+                let low = fs::read_to_string(folder.join("memory.low")).ok()?;
+                match files::limit(&low) {
+                    Limit::At(low) if low < own => {
+                        Some((folder.file_name()?.to_string_lossy().into_owned(), low))
+                    }
+                    _ => None,
+                }
+            })
+            .min_by_key(|(_, low)| *low)
+    }
+
+    /// Whether the kernel has a controller, on in this slice or not.
+    fn kernel_has(&self, controller: &str) -> bool {
+        fs::read_to_string(self.root.join("cgroup.controllers"))
+            .is_ok_and(|list| list.split_whitespace().any(|one| one == controller))
+    }
+
+    /// Weights are heeded by the iocost controller where it is enabled for a disk, and by the BFQ
+    /// scheduler. Any other kernel keeps the figure and does nothing with it.
+    fn a_disk_heeds_weights(&self, disks: &Path) -> bool {
+        let enabled = fs::read_to_string(self.root.join("io.cost.qos"))
+            .is_ok_and(|text| text.split_whitespace().any(|word| word == "enable=1"));
+        let has_bfq = |disk: PathBuf| {
+            fs::read_to_string(disk.join("queue/scheduler"))
+                .is_ok_and(|schedulers| schedulers.contains("[bfq]"))
+        };
+        let mut all = fs::read_dir(disks).into_iter().flatten().flatten();
+        enabled || all.any(|disk| has_bfq(disk.path()))
     }
 
     /// Memory in use; `None` where the kernel does not say.
@@ -116,7 +171,7 @@ impl SliceCgroup {
         let stat = self.read("memory.stat")?;
         Some(MemoryUse {
             charged,
-            reclaimable: parse_reclaimable(&stat),
+            reclaimable: files::reclaimable(&stat),
         })
     }
 
@@ -142,211 +197,5 @@ impl SliceCgroup {
     }
 }
 
-impl Enforced {
-    /// Whether exactly these limits are enforced, and memory is not held below its limit.
-    pub(crate) fn holds(&self, limits: &Limits) -> bool {
-        self.differences(limits).is_empty()
-    }
-
-    /// What is enforced otherwise than these limits say, a sentence each.
-    pub(crate) fn differences(&self, limits: &Limits) -> Vec<String> {
-        let allocation = &limits.allocation;
-        let memory = |size: MemorySize| whole_pages(size.bytes());
-        let bytes = |bytes: u64| MemorySize::saturating_from_bytes(bytes).to_string();
-        let mut found = Vec::new();
-        let mut compare = |file, has: Limit, wanted: u64, show: &dyn Fn(u64) -> String| {
-            if has != Limit::At(wanted) {
-                let has = match has {
-                    Limit::Missing => "nothing: the kernel has no such file".to_owned(),
-                    Limit::Max => "no limit".to_owned(),
-                    Limit::At(value) => show(value),
-                };
-                found.push(format!(
-                    "{file}: {} asked for, {has} enforced",
-                    show(wanted)
-                ));
-            }
-        };
-        compare(
-            "cpu.max",
-            self.cpu,
-            allocation.cpu.quota_per_second(),
-            &show_quota,
-        );
-        compare("memory.max", self.mem, memory(allocation.mem), &bytes);
-        compare("memory.swap.max", self.swap, memory(limits.swap), &bytes);
-        compare("pids.max", self.tasks, allocation.tasks.count(), &|count| {
-            count.to_string()
-        });
-        if let Limit::At(high) = self.mem_high
-            && high < memory(allocation.mem)
-        {
-            found.push(format!("memory.high: memory is held at {}", bytes(high)));
-        }
-        found
-    }
-}
-
-fn show_quota(microseconds: u64) -> String {
-    match Cpus::from_quota_per_second(microseconds) {
-        Some(cpus) => format!("{cpus} CPUs"),
-        None => format!("{microseconds} µs per second"),
-    }
-}
-
-/// The kernel keeps memory limits in whole pages, rounded down.
-fn whole_pages(bytes: u64) -> u64 {
-    let page = u64::try_from(rustix::param::page_size())
-        .unwrap_or(4096)
-        .max(1);
-    bytes - bytes % page
-}
-
-fn parse_limit(text: &str) -> Limit {
-    match text.trim() {
-        "max" => Limit::Max,
-        number => number.parse().map_or(Limit::Missing, Limit::At),
-    }
-}
-
-/// `cpu.max` is `QUOTA PERIOD` in microseconds, `max` for no quota.
-fn parse_cpu_max(text: &str) -> Limit {
-    let mut words = text.split_whitespace();
-    let (quota, period) = (
-        words.next(),
-        words.next().and_then(|word| word.parse::<u64>().ok()),
-    );
-    match (quota, period) {
-        (Some("max"), _) => Limit::Max,
-        (Some(quota), Some(period)) if period > 0 => quota
-            .parse::<u64>()
-            .ok()
-            .and_then(|quota| quota.checked_mul(1_000_000))
-            .map_or(Limit::Missing, |scaled| Limit::At(scaled / period)),
-        _ => Limit::Missing,
-    }
-}
-
-/// Page cache without shared memory, and the part of the kernel's own memory that it can free.
-/// `memory.stat` counts shared memory among `file`, but keeps it on the lists of anonymous memory,
-/// so the two lists of files are exactly what can go: see `cgroup-v2` of the kernel's guide.
-fn parse_reclaimable(memory_stat: &str) -> u64 {
-    memory_stat
-        .lines()
-        .filter_map(|line| line.split_once(' '))
-        .filter(|(key, _)| matches!(*key, "active_file" | "inactive_file" | "slab_reclaimable"))
-        .filter_map(|(_, value)| value.trim().parse::<u64>().ok())
-        .sum()
-}
-
 #[cfg(test)]
-mod tests {
-    use fairshare_protocol::Allocation;
-
-    use super::*;
-
-    fn limits() -> Limits {
-        Limits {
-            allocation: Allocation {
-                cpu: "0.5".parse().unwrap(),
-                mem: "256M".parse().unwrap(),
-                tasks: "200".parse().unwrap(),
-            },
-            swap: MemorySize::ZERO,
-            shaping: fairshare_core::Shaping::default(),
-        }
-    }
-
-    fn tree(unit_path: &str, files: &[(&str, &str)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join(unit_path);
-        fs::create_dir_all(&folder).unwrap();
-        for (file, text) in files {
-            fs::write(folder.join(file), text).unwrap();
-        }
-        root
-    }
-
-    const FILES: [(&str, &str); 5] = [
-        ("cpu.max", "50000 100000\n"),
-        ("memory.max", "268435456\n"),
-        ("memory.high", "max\n"),
-        ("memory.swap.max", "0\n"),
-        ("pids.max", "200\n"),
-    ];
-
-    #[test]
-    fn a_slice_lies_where_its_name_says() {
-        let root = tree("user.slice/user-1000.slice", &FILES);
-        let tree = CgroupTree::new(root.path());
-        let slice = tree.slice("user-1000.slice").unwrap();
-        assert!(slice.enforced().holds(&limits()));
-        assert!(tree.slice("user-1001.slice").is_none());
-        assert!(tree.slice("user-1000.scope").is_none());
-    }
-
-    #[test]
-    fn every_difference_is_named() {
-        let root = tree(
-            "user.slice/user-1000.slice",
-            &[
-                ("cpu.max", "max 100000\n"),
-                ("memory.max", "134217728\n"),
-                ("memory.high", "67108864\n"),
-                ("pids.max", "7\n"),
-            ],
-        );
-        let slice = CgroupTree::new(root.path())
-            .slice("user-1000.slice")
-            .unwrap();
-        assert_eq!(
-            slice.enforced().differences(&limits()),
-            [
-                "cpu.max: 0.5 CPUs asked for, no limit enforced",
-                "memory.max: 256M asked for, 128M enforced",
-                "memory.swap.max: 0 asked for, nothing: the kernel has no such file enforced",
-                "pids.max: 200 asked for, 7 enforced",
-                "memory.high: memory is held at 64M",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_memory_limit_counts_in_whole_pages() {
-        let root = tree("user.slice/user-1000.slice", &FILES);
-        let slice = CgroupTree::new(root.path())
-            .slice("user-1000.slice")
-            .unwrap();
-        let mut odd = limits();
-        odd.allocation.mem = MemorySize::from_bytes(268_435_456 + 4095).unwrap();
-        assert!(slice.enforced().holds(&odd));
-    }
-
-    #[test]
-    fn page_cache_is_not_held_by_programs() {
-        let root = tree(
-            "user.slice/user-1000.slice",
-            &[
-                ("memory.current", "1000\n"),
-                (
-                    "memory.stat",
-                    "anon 300\nfile 650\nshmem 50\nactive_file 400\ninactive_file 200\n",
-                ),
-            ],
-        );
-        let slice = CgroupTree::new(root.path())
-            .slice("user-1000.slice")
-            .unwrap();
-        assert_eq!(slice.memory().unwrap().held().bytes(), 400);
-    }
-
-    #[test]
-    fn quotas_in_any_period_are_read() {
-        assert_eq!(parse_cpu_max("50000 100000\n"), Limit::At(500_000));
-        assert_eq!(parse_cpu_max("20000 10000\n"), Limit::At(2_000_000));
-        assert_eq!(parse_cpu_max("max 100000\n"), Limit::Max);
-        for wrong in ["", "x 5", "5", "5 0", "18446744073709551615 100000"] {
-            assert_eq!(parse_cpu_max(wrong), Limit::Missing, "{wrong}");
-        }
-    }
-}
+mod tests;

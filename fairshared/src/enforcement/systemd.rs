@@ -21,10 +21,10 @@ use tracing::debug;
 
 pub(crate) use self::bus::BusEvent;
 use self::bus::{Bus, CallError};
-use self::properties::Properties;
+use self::properties::{Optional, Properties};
 use self::unit_files::UnitFiles;
 use super::{Applied, Enforcement, EnforcementError};
-use crate::cgroup::{CgroupTree, Limit, SliceCgroup};
+use crate::cgroup::{CgroupTree, Enforced, Limit, SliceCgroup, Wanted};
 
 /// How long one call to systemd, or one job of it, may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -132,20 +132,35 @@ impl Systemd {
         &self,
         unit: &str,
         slice: &SliceCgroup,
-        limits: &Limits,
-        kind: Option<Kind>,
+        wanted: &Wanted,
+        kind: Kind,
     ) -> Result<Applied, EnforcementError> {
         let mut enforced = slice.enforced();
-        if !enforced.holds(limits) && kind.is_some() {
+        if !enforced.holds(wanted) {
             self.call("Ping", unit, self.bus.ping()).await?;
             enforced = slice.enforced();
         }
         Ok(Applied {
+            differences: enforced.differences_from(wanted),
             enforced,
-            differences: enforced.differences(limits),
             lowering: false,
-            to_undo: kind == Some(Kind::OfAdministrator),
+            to_undo: kind == Kind::OfAdministrator,
         })
+    }
+
+    /// What was set over D-Bus and policy does not ask for any more: policy has changed, or a step
+    /// down was left half-way by a daemon that was killed. systemd has a file of each setting; an
+    /// administrator's own stands elsewhere, and stays.
+    fn to_take_back(&self, unit: &str, enforced: &Enforced, wanted: &Wanted) -> Vec<Optional> {
+        let lowered = self.is_lowering(unit);
+        let ours = |setting: &Optional| {
+            (lowered && *setting == Optional::MemoryHigh)
+                || self.files.has_setting(unit, setting.name())
+        };
+        Optional::ALL
+            .into_iter()
+            .filter(|setting| setting.is_left(enforced, wanted) && ours(setting))
+            .collect()
     }
 
     /// Waits for a call, and words what went wrong.
@@ -197,22 +212,23 @@ impl Systemd {
     }
 
     /// Makes everything hold but memory, which comes down by one step: `memory.max` stays where it
-    /// is, `memory.high` lets the kernel reclaim and slows the user's programs meanwhile.
+    /// is, `memory.high` lets the kernel reclaim and slows the user's programs meanwhile. The steps
+    /// end where policy has `memory.high`, or at the limit.
     async fn step_down(
         &self,
         unit: &str,
         slice: &SliceCgroup,
         limits: &Limits,
+        wanted: &Wanted,
         charged: u64,
     ) -> Result<Applied, EnforcementError> {
-        let target = limits.allocation.mem.bytes();
-        let step = (charged.saturating_sub(target) / 8).max(SMALLEST_STEP);
-        let high = charged.saturating_sub(step).max(target);
+        let floor = wanted.memory_floor();
+        let step = (charged.saturating_sub(floor) / 8).max(SMALLEST_STEP);
+        let high = charged.saturating_sub(step).max(floor);
         self.set_lowering(unit, true);
-        let kind = self
-            .set(unit, slice, &Properties::lowering(limits, high))
-            .await?;
-        let applied = self.read_back(unit, slice, limits, Some(kind)).await?;
+        let properties = Properties::lowering(limits, wanted, high);
+        let kind = self.set(unit, slice, &properties).await?;
+        let applied = self.read_back(unit, slice, wanted, kind).await?;
         Ok(Applied {
             lowering: true,
             ..applied
@@ -225,18 +241,23 @@ impl Systemd {
         unit: &str,
         slice: &SliceCgroup,
         limits: &Limits,
+        wanted: &Wanted,
     ) -> Result<Applied, EnforcementError> {
-        // A step down may have been left half-way by a daemon that was killed. Then systemd has the
-        // setting's file; an administrator's own MemoryHigh stands elsewhere, and stays.
-        let held = matches!(slice.enforced().mem_high, Limit::At(_));
-        let lift_high =
-            self.is_lowering(unit) || (held && self.files.has_setting(unit, "MemoryHigh"));
-        let kind = self
-            .set(unit, slice, &Properties::all(limits, lift_high))
-            .await?;
+        let taken_back = self.to_take_back(unit, &slice.enforced(), wanted);
+        let properties = Properties::all(limits, wanted, &taken_back);
+        let kind = self.set(unit, slice, &properties).await?;
         self.set_lowering(unit, false);
-        self.read_back(unit, slice, limits, Some(kind)).await
+        self.read_back(unit, slice, wanted, kind).await
     }
+}
+
+/// Whether memory has to come down in steps: what is charged is above where it is to be held, and
+/// is not held there yet. One large step would keep systemd, which writes the file, reclaiming.
+fn must_step_down(charged: u64, enforced: &Enforced, wanted: &Wanted) -> bool {
+    let held = wanted
+        .mem_high
+        .is_some_and(|high| enforced.mem_high == Limit::At(high));
+    charged > wanted.mem || (charged > wanted.memory_floor() && !held)
 }
 
 impl Enforcement for Systemd {
@@ -254,20 +275,25 @@ impl Enforcement for Systemd {
 
     async fn limit(&self, uid: u32, limits: &Limits) -> Result<Applied, EnforcementError> {
         let (unit, slice) = self.active(uid)?;
-        if slice.enforced().holds(limits) && !self.is_lowering(&unit) {
+        let (enforced, wanted) = (slice.enforced(), Wanted::of(limits));
+        if enforced.holds(&wanted)
+            && !self.is_lowering(&unit)
+            && self.to_take_back(&unit, &enforced, &wanted).is_empty()
+        {
             let kind = self.known_kind(&unit, &slice);
             return Ok(Applied {
-                enforced: slice.enforced(),
-                differences: Vec::new(),
+                differences: enforced.differences_from(&wanted),
+                enforced,
                 lowering: false,
                 to_undo: kind == Some(Kind::OfAdministrator),
             });
         }
         let charged = slice.memory().map_or(0, |memory| memory.charged);
-        if charged > limits.allocation.mem.bytes() {
-            return self.step_down(&unit, &slice, limits, charged).await;
+        if must_step_down(charged, &enforced, &wanted) {
+            let (slice, unit) = (&slice, &unit);
+            return self.step_down(unit, slice, limits, &wanted, charged).await;
         }
-        self.set_all(&unit, &slice, limits).await
+        self.set_all(&unit, &slice, limits, &wanted).await
     }
 
     async fn adopt(
@@ -283,7 +309,7 @@ impl Enforcement for Systemd {
         // An active slice is limited by a call of its own; one that is not there yet begins with
         // its limits on, as the auxiliary unit of the scope.
         let new_slice = self.cgroups.slice(&slice).is_none().then(|| {
-            let mut properties = Properties::all(limits, false);
+            let mut properties = Properties::all(limits, &Wanted::of(limits), &[]);
             properties.collect_when_unneeded();
             properties
         });
@@ -314,11 +340,13 @@ impl Enforcement for Systemd {
         finish: bool,
     ) -> Result<Applied, EnforcementError> {
         let (unit, slice) = self.active(uid)?;
+        let (enforced, wanted) = (slice.enforced(), Wanted::of(limits));
         let charged = slice.memory().map_or(0, |memory| memory.charged);
-        if finish || charged <= limits.allocation.mem.bytes() {
-            return self.set_all(&unit, &slice, limits).await;
+        if finish || !must_step_down(charged, &enforced, &wanted) {
+            return self.set_all(&unit, &slice, limits, &wanted).await;
         }
-        self.step_down(&unit, &slice, limits, charged).await
+        let (slice, unit) = (&slice, &unit);
+        self.step_down(unit, slice, limits, &wanted, charged).await
     }
 
     async fn caught_up(&self) -> Result<(), EnforcementError> {

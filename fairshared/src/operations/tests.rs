@@ -56,7 +56,14 @@ impl Fake {
         let enforced = Enforced {
             cpu: Limit::At(allocation.cpu.quota_per_second()),
             mem: Limit::At(allocation.mem.bytes()),
+            cpu_weight: Limit::At(100),
             mem_high: Limit::Max,
+            mem_low: Limit::At(0),
+            mem_low_above: None,
+            io_weight: Limit::Missing,
+            io_weight_heeded: true,
+            io_max: None,
+            io_controller: false,
             swap: Limit::At(limits.swap.bytes()),
             tasks: Limit::At(allocation.tasks.count()),
         };

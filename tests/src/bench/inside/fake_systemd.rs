@@ -64,8 +64,10 @@ pub(super) fn make_slice(root: &Path, uid: u32) -> Result<PathBuf> {
     fs::create_dir_all(&folder).map_err(LabError::io("create", &folder))?;
     for (name, text) in [
         ("cpu.max", "max 100000"),
+        ("cpu.weight", "100"),
         ("memory.max", "max"),
         ("memory.high", "max"),
+        ("memory.low", "0"),
         ("memory.swap.max", "max"),
         ("pids.max", "4915"),
         ("memory.current", "12582912"),
@@ -170,8 +172,10 @@ impl Manager {
         for (name, value) in properties {
             let file = match name.as_str() {
                 "CPUQuotaPerSecUSec" => "cpu.max",
+                "CPUWeight" => "cpu.weight",
                 "MemoryMax" => "memory.max",
                 "MemoryHigh" => "memory.high",
+                "MemoryLow" => "memory.low",
                 "MemorySwapMax" => "memory.swap.max",
                 "TasksMax" if tasks => "pids.max",
                 _ => continue,
