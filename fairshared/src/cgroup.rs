@@ -39,6 +39,16 @@ pub(crate) struct SliceCgroup {
     inode: u64,
 }
 
+/// What a cgroup bounds everything in it to. `None`: it does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ceiling {
+    pub(crate) cpu_thousandths: Option<u64>,
+    /// The list of the CPUs that may be used.
+    pub(crate) cpus: Option<String>,
+    pub(crate) mem_bytes: Option<u64>,
+    pub(crate) tasks: Option<u64>,
+}
+
 /// Memory in use, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MemoryUse {
@@ -67,21 +77,52 @@ impl CgroupTree {
         self.root.join("cgroup.controllers").exists()
     }
 
-    /// The folder of a slice unit; `None` where the slice is not active. A slice's name is its
-    /// path: `a-b.slice` lies in `a.slice`, see `systemd.slice(5)`.
+    /// The folder of a slice unit; `None` where the slice is not active.
     pub(crate) fn slice(&self, unit: &str) -> Option<SliceCgroup> {
-        let stem = unit.strip_suffix(".slice")?;
-        let mut folder = self.root.clone();
-        for (dash, _) in stem.match_indices('-') {
-            folder.push(format!("{}.slice", stem.get(..dash)?));
-        }
-        folder.push(unit);
+        let folder = self.folder(unit)?;
         let inode = fs::metadata(&folder).ok()?.ino();
         Some(SliceCgroup {
             root: self.root.clone(),
             folder,
             inode,
         })
+    }
+
+    /// What a slice and each cgroup above it bound their contents to. The root has limits too
+    /// where it is a container's.
+    pub(crate) fn ceilings_down_to(&self, unit: &str) -> Vec<Ceiling> {
+        let folder = self.folder(unit).unwrap_or_else(|| self.root.clone());
+        let all = folder.ancestors();
+        all.take_while(|folder| folder.starts_with(&self.root))
+            .map(Ceiling::of)
+            .collect()
+    }
+
+    /// A slice's name is its path: `a-b.slice` lies in `a.slice`, see `systemd.slice(5)`.
+    fn folder(&self, unit: &str) -> Option<PathBuf> {
+        let stem = unit.strip_suffix(".slice")?;
+        let mut folder = self.root.clone();
+        for (dash, _) in stem.match_indices('-') {
+            folder.push(format!("{}.slice", stem.get(..dash)?));
+        }
+        folder.push(unit);
+        Some(folder)
+    }
+}
+
+impl Ceiling {
+    fn of(folder: &Path) -> Self {
+        let read = |file: &str| fs::read_to_string(folder.join(file)).ok();
+        let limit = |file: &str, parse: fn(&str) -> Limit| match parse(&read(file)?) {
+            Limit::At(value) => Some(value),
+            Limit::Max | Limit::Missing => None,
+        };
+        Self {
+            cpu_thousandths: limit("cpu.max", files::cpu_max).map(|quota| quota / 1000),
+            cpus: read("cpuset.cpus.effective"),
+            mem_bytes: limit("memory.max", files::limit),
+            tasks: limit("pids.max", files::limit),
+        }
     }
 }
 

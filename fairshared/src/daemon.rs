@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use fairshare_core::ledger::Capacity;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,13 +16,14 @@ use tracing::{error, info, warn};
 
 use crate::args::Args;
 use crate::book::{Book, BookHandle};
+use crate::capacity::Meter;
 use crate::cgroup::CgroupTree;
-use crate::enforcement::systemd::{BusEvent, Systemd};
+use crate::enforcement::systemd::{BusEvent, Systemd, users_slice};
 use crate::listener::Listener;
 use crate::operations::Operations;
 use crate::policy_file::PolicyFault;
 use crate::snapshot::{Snapshot, SnapshotError};
-use crate::{capacity, descriptor, policy_file};
+use crate::{descriptor, policy_file};
 
 /// How many events of the bus may wait. The bus holds back the ones behind them.
 const BUS_EVENTS: usize = 1024;
@@ -99,7 +101,13 @@ async fn serve(args: &Args) -> Result<(), Fault> {
             root: args.cgroup_root().display().to_string(),
         });
     }
-    let capacity = capacity::of_machine().map_err(Fault::system("learn what the machine has"))?;
+    let machine = Meter::new(cgroups.clone(), users_slice(scheme, args.systemd_dir()))
+        .read()
+        .map_err(Fault::system("learn what the machine has"))?;
+    let capacity = Capacity {
+        cpu_thousandths: machine.cpu_thousandths,
+        mem_bytes: machine.mem_bytes,
+    };
     let inherited =
         descriptor::inherited_socket().map_err(Fault::system("take the socket from systemd"))?;
     let listen = format!("listen on {}", args.socket().display());

@@ -30,6 +30,11 @@ use crate::cgroup::{CgroupTree, Enforced, Limit, SliceCgroup, Wanted};
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
 /// The least by which memory comes down in one step.
 const SMALLEST_STEP: u64 = 64 << 20;
+/// The slice that logind puts all users under.
+const USERS_OF_LOGIND: &str = "user.slice";
+/// The slice that users are under without it.
+const USERS_OF_OURS: &str = "fairshare.slice";
+
 /// What is known of a slice, as long as its cgroup is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -64,7 +69,7 @@ impl Systemd {
         // Slices may have gone while no daemon was there.
         let files = UnitFiles::new(run);
         files.let_systemd_look_again("all");
-        let user_slices = scheme == SliceScheme::Auto && files.has_logind();
+        let user_slices = users_slice(scheme, run) == USERS_OF_LOGIND;
         Self {
             bus: Bus::start(events),
             cgroups,
@@ -373,5 +378,15 @@ impl Enforcement for Systemd {
         self.files.remove_settings(&unit, &Properties::SETTINGS);
         // systemd still holds in memory what the files said.
         self.call("Reload", &unit, self.bus.reload()).await
+    }
+}
+
+/// The slice that the slices of all users lie in. `run` is the folder of systemd's files at run
+/// time.
+pub(crate) fn users_slice(scheme: SliceScheme, run: &Path) -> &'static str {
+    if scheme == SliceScheme::Auto && UnitFiles::new(run).has_logind() {
+        USERS_OF_LOGIND
+    } else {
+        USERS_OF_OURS
     }
 }
