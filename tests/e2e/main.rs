@@ -17,6 +17,7 @@ mod kernel;
 mod limits;
 mod login;
 mod placement;
+mod sharing;
 mod socket;
 mod transfer;
 
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         placement::without_logind_the_slice_is_our_own,
         placement::policy_can_ask_for_our_own_slice,
         placement::a_hook_opens_and_closes_sessions,
+        sharing::a_busy_machine_is_shared_by_allocation,
         transfer::files_arrive_unharmed,
         transfer::a_hundred_logins_at_once_are_limited,
         socket::faulty_input_gets_an_error,
