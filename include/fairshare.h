@@ -158,6 +158,38 @@ enum fairshare_result {
    * A fault of the daemon's own; its log says more.
    */
   FAIRSHARE_RESULT_INTERNAL = 33,
+  /**
+   * Longer than policy lets a grant last.
+   */
+  FAIRSHARE_RESULT_ABOVE_LEASE = 34,
+  /**
+   * Less than the minimum that policy has beside the default.
+   */
+  FAIRSHARE_RESULT_BELOW_MINIMUM = 35,
+  /**
+   * The budget of a group of the user's has not that much left.
+   */
+  FAIRSHARE_RESULT_OVER_BUDGET = 36,
+  /**
+   * So many requests wait already that no further one may.
+   */
+  FAIRSHARE_RESULT_QUEUE_FULL = 37,
+  /**
+   * The user has a request that waits already.
+   */
+  FAIRSHARE_RESULT_ALREADY_WAITING = 38,
+  /**
+   * The time that a request might wait has passed.
+   */
+  FAIRSHARE_RESULT_WAIT_ENDED = 39,
+  /**
+   * The grant has no lease.
+   */
+  FAIRSHARE_RESULT_NO_LEASE = 40,
+  /**
+   * The policy files have errors.
+   */
+  FAIRSHARE_RESULT_POLICY_WRONG = 41,
 };
 
 /**
@@ -363,7 +395,8 @@ int fairshare_status(struct fairshare_client *client, struct fairshare_status *s
  * Asks for more for the calling user, or changes the grant that they hold, and waits until the
  * kernel enforces it. The figures are absolute. `flags` is 0 or FAIRSHARE_FORCE.
  *
- * The grant ends with fairshare_release or with the user's last session.
+ * The grant ends with fairshare_release, with the user's last session, or with the lease that
+ * policy gives it.
  */
 int fairshare_resize(struct fairshare_client *client,
                      const struct fairshare_wish *wish,

@@ -68,15 +68,6 @@ fn may_be_repeated(request: &Request) -> bool {
     }
 }
 
-/// The longest line that may answer a request. Only a list can be long, so that no other caller, a
-/// login among them, has to hold more than a little of what a peer sends.
-fn longest_reply(request: &Request) -> usize {
-    match request {
-        Request::List => frame::MAX_LIST_LINE,
-        _ => frame::MAX_LINE,
-    }
-}
-
 /// What every attempt of a call shares.
 struct Exchange<'a> {
     path: &'a Path,
@@ -98,7 +89,7 @@ impl Exchange<'_> {
             },
         })?;
         self.send(&stream, request)?;
-        let line = self.receive(&stream, longest_reply(request))?;
+        let line = self.receive(&stream, request.longest_reply())?;
         serde_json::from_slice(&line).map_err(|error| self.not_understood(&error))
     }
 

@@ -110,12 +110,7 @@ mod tests {
     #[test]
     fn each_error_names_the_verb_and_the_path_and_carries_no_escape_sequence() {
         let path = || PathBuf::from("/run/\x1b[31m.sock");
-        let refused = |error: &str| {
-            ClientError::Refused(ErrorReply {
-                error: error.to_owned(),
-                code: Some(ErrorCode::Busy),
-            })
-        };
+        let refused = |error: &str| ClientError::Refused(ErrorReply::new(ErrorCode::Busy, error));
         for (error, text) in [
             (
                 ClientError::NoDaemon {

@@ -68,6 +68,7 @@ fn each_request_goes_out_as_the_protocol_writes_it() {
         client.resize(Resize {
             wish: wish(),
             force: true,
+            ..Resize::default()
         })
     });
     assert_eq!(

@@ -67,6 +67,23 @@ error_codes! {
     Busy = "busy";
     /// A fault of the daemon's own; its log says more.
     Internal = "internal";
+    /// Longer than policy lets a grant last.
+    AboveLease = "above_lease";
+    /// Less than the minimum that policy has beside the default.
+    BelowMinimum = "below_minimum";
+    /// The budget of a group of the user's has not that much left.
+    OverBudget = "over_budget";
+    /// So many requests wait already that no further one may.
+    QueueFull = "queue_full";
+    /// The user has a request in the queue.
+    AlreadyWaiting = "already_waiting";
+    /// The time that the request might wait has passed.
+    WaitEnded = "wait_ended";
+    /// `renew` of a grant that has no lease.
+    NoLease = "no_lease";
+    /// The policy files have errors, so that the policy stays as it was; the sentence says which,
+    /// as `fairshared check` prints them, in several lines.
+    PolicyWrong = "policy_wrong";
 }
 
 impl fmt::Display for ErrorCode {

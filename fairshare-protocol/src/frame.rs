@@ -6,11 +6,12 @@ use std::io;
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-/// The longest line, in bytes without its newline, but for the reply to `list`. A longer one ends
-/// the connection.
+/// The longest line, in bytes without its newline, but for a long reply. A longer one ends the
+/// connection.
 pub const MAX_LINE: usize = 64 * 1024;
 
-/// The longest reply to `list`, in bytes without its newline: room for more than 50 000 users.
+/// The longest reply to `list`, `queue`, `explain`, `policy_diff` and `reload`, in bytes without its
+/// newline: room for more than 50 000 users.
 pub const MAX_LIST_LINE: usize = 8 * 1024 * 1024;
 
 /// The message as one line, newline included, with a space behind each `:` and `,`: the form in

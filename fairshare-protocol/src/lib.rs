@@ -10,10 +10,11 @@
 //! # Lines
 //!
 //! Each message is one JSON object in UTF-8 on one line, ended by a newline, at most
-//! [`frame::MAX_LINE`] bytes long; the reply to `list` may have [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one connection,
-//! and the daemon sends one reply to each, in the order of the requests. A member of the object
-//! that the reader does not know is skipped. The daemon puts a space behind `:` and `,`; a client
-//! need not.
+//! [`frame::MAX_LINE`] bytes long; the replies to `list`, `queue`, `explain`, `policy_diff` and
+//! `reload` may have [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one
+//! connection, and the daemon sends one reply to each, in the order of the requests; only a
+//! `resize` that waits has lines before its reply. A member of the object that the reader does not
+//! know is skipped. The daemon puts a space behind `:` and `,`; a client need not.
 //!
 //! A line that is too long gets an error and the connection is closed. Any other faulty line gets
 //! an error and the connection goes on. A connection that sends nothing for a minute, or leaves a
@@ -26,6 +27,10 @@
 //! | `cpu` | number of CPUs, at most two decimals | 0.01 to 100000 |
 //! | `mem` | string, units `K` `M` `G` `T` (also `KB`, `KiB`, …), powers of 1024; no unit: bytes | up to `"1048576T"` |
 //! | `tasks` | whole number of processes and threads | 1 to 4194304 |
+//! | `for` | string, numbers with units `s` `m` `h` `d` `w`, added up: `"2h"`, `"1d12h"` | 1 s to 366 days |
+//! | `wait` | `true`, or a string as `for` | as `for` |
+//!
+//! In a reply a length of time is a whole number of seconds, and its name ends in `_s`.
 //!
 //! # Requests
 //!
@@ -34,12 +39,22 @@
 //! | `type` | fields | who | reply |
 //! |---|---|---|---|
 //! | `request_resources` | `cpu`, `mem`, `tasks`, one at least | user | `success` |
-//! | `resize` | `cpu`, `mem`, `tasks`, one at least; `force` | user | `success` |
-//! | `release` | `force` | user | `success` |
+//! | `resize` | `cpu`, `mem`, `tasks`, one at least; `for`, `wait`, `force` | user | `success`, before it `queued` |
+//! | `renew` | `for` (required) | user | `success` |
+//! | `release` | `uid`, `force` | user; with another's `uid` administrators | `success` |
+//! | `set` | `uid` (required); `cpu`, `mem`, `tasks`, one at least; `for`, `force` | administrators | `success` |
 //! | `status` | | user | `status_info` |
 //! | `list` | | all | `list_info` |
+//! | `queue` | | all | `queue_info` |
+//! | `explain` | `uid` | user; with another's `uid` administrators | `explain_info` |
+//! | `policy_diff` | | administrators | `policy_diff_info` |
+//! | `reload` | | root | `success` |
 //! | `open_session` | `uid` and `pid` (required), `service`, `wait_ms` | root | `session_opened`, `session_ignored` |
 //! | `close_session` | `session`, or `uid` and `pid` | root | `success` |
+//!
+//! Administrators are root and whom policy names so. `list` and `queue` tell an administrator of
+//! every user; another caller sees their own row of `list`, and of the queue who waits only where
+//! policy shows it.
 //!
 //! `request_resources` asks for a first grant and is refused while one is held. `resize` asks for
 //! one or changes it in place. What a wish does not name stays as it is. Both give absolute
@@ -68,6 +83,111 @@
 //! request(r#"{"type": "close_session", "uid": 1000, "pid": 4711}"#);
 //! ```
 //!
+//! # Leases
+//!
+//! A grant may have a lease: the time at which it ends by itself. `for` in a `resize` or a `set`
+//! gives it one that ends so long from then. Without `for` a new grant has the lease that policy
+//! gives by default, and one that is held keeps its own. `renew` has the lease end so long from
+//! now. Longer than policy allows is refused with `above_lease`.
+//!
+//! ```
+//! # use fairshare_protocol::{frame, Reply, Request};
+//! # fn request(line: &str) {
+//! #     let request = Request::from_line(line.as_bytes()).unwrap();
+//! #     assert_eq!(frame::encode(&request).unwrap().trim_end(), line);
+//! # }
+//! request(r#"{"type": "resize", "cpu": 8, "mem": "32G", "for": "2h"}"#);
+//! request(r#"{"type": "renew", "for": "1h"}"#);
+//! ```
+//!
+//! # Waiting
+//!
+//! A `resize` with `wait` that does not fit now is put into the queue: for that long, or with
+//! `true` for as long as policy lets a request wait. While it waits the daemon sends `queued`, at
+//! once, each time something changes and at least every 30 seconds. Then comes the reply: `success`, or `error`, with the code
+//! `wait_ended` where the time has passed. The connection's other requests come after it. A client
+//! that closes its connection leaves the queue. A user has at most one request in it.
+//!
+//! `position` counts from 1; `ahead` is what the requests before this one ask for together.
+//!
+//! ```
+//! # use fairshare_protocol::{frame, Reply, Request};
+//! # fn request(line: &str) {
+//! #     let request = Request::from_line(line.as_bytes()).unwrap();
+//! #     assert_eq!(frame::encode(&request).unwrap().trim_end(), line);
+//! # }
+//! # fn reply(line: &str) {
+//! #     let reply: Reply = serde_json::from_str(line).unwrap();
+//! #     assert_eq!(frame::encode(&reply).unwrap().trim_end(), line);
+//! # }
+//! request(r#"{"type": "resize", "cpu": 8, "wait": true}"#);
+//! request(r#"{"type": "resize", "cpu": 8, "for": "2h", "wait": "30m"}"#);
+//! reply(concat!(
+//!     r#"{"type": "queued", "position": 2, "ahead": {"cpu": 2, "mem": "8G"}, "#,
+//!     r#""waiting_for": "4 CPUs to be given back", "#,
+//!     r#""message": "Place 2 in the queue, waiting for 4 CPUs to be given back"}"#,
+//! ));
+//!
+//! request(r#"{"type": "queue"}"#);
+//! reply(concat!(
+//!     r#"{"type": "queue_info", "entries": [{"position": 1, "uid": 1000, "user": "alice", "#,
+//!     r#""cpu": 8, "mem": "8G", "tasks": 4096, "since_s": 75, "priority": 0}, "#,
+//!     r#"{"position": 2, "cpu": 4, "mem": "16G", "tasks": 4096, "since_s": 12, "#,
+//!     r#""priority": -5}]}"#,
+//! ));
+//! ```
+//!
+//! # Policy
+//!
+//! `explain` tells what policy comes to for a user, key by key, which line said so and which lines
+//! it beat. `policy_diff` tells what a reload would change for the users whom the daemon knows;
+//! `problems` is there where the files have any. `reload` reads the files again, as SIGHUP does,
+//! and answers; where they are wrong it changes nothing and answers with `policy_wrong`.
+//!
+//! ```
+//! # use fairshare_protocol::{frame, Reply, Request};
+//! # fn request(line: &str) {
+//! #     let request = Request::from_line(line.as_bytes()).unwrap();
+//! #     assert_eq!(frame::encode(&request).unwrap().trim_end(), line);
+//! # }
+//! # fn reply(line: &str) {
+//! #     let reply: Reply = serde_json::from_str(line).unwrap();
+//! #     assert_eq!(frame::encode(&reply).unwrap().trim_end(), line);
+//! # }
+//! request(r#"{"type": "explain"}"#);
+//! request(r#"{"type": "explain", "uid": 1000}"#);
+//! reply(concat!(
+//!     r#"{"type": "explain_info", "uid": 1000, "entries": [{"key": "max.cpu", "value": "4", "#,
+//!     r#""winner": {"place": "/etc/fairshare/policy.d/20-groups.yaml:4:16", "#,
+//!     r#""path": "groups.students.max.cpu"}, "beaten": [{"place": "#,
+//!     r#""/etc/fairshare/policy.d/10-all.yaml:2:12", "path": "max.cpu", "value": "8"}]}], "#,
+//!     r#""enforce": "on"}"#,
+//! ));
+//!
+//! request(r#"{"type": "policy_diff"}"#);
+//! reply(concat!(
+//!     r#"{"type": "policy_diff_info", "users": [{"uid": 1000, "key": "max.cpu", "#,
+//!     r#""from": "8", "to": "4"}]}"#,
+//! ));
+//!
+//! request(r#"{"type": "reload"}"#);
+//! ```
+//!
+//! # Administration
+//!
+//! `set` gives a user a grant or changes it, by policy's rules for that user; `release` with a
+//! `uid` takes it back. Both are for root and for the group that policy names as administrators.
+//!
+//! ```
+//! # use fairshare_protocol::{frame, Request};
+//! # fn request(line: &str) {
+//! #     let request = Request::from_line(line.as_bytes()).unwrap();
+//! #     assert_eq!(frame::encode(&request).unwrap().trim_end(), line);
+//! # }
+//! request(r#"{"type": "set", "uid": 1000, "cpu": 8, "mem": "32G", "for": "1d12h"}"#);
+//! request(r#"{"type": "release", "uid": 1000, "force": true}"#);
+//! ```
+//!
 //! # Replies
 //!
 //! `success` has a `message` for people. `status_info` begins with `allocated_cpu` and
@@ -94,6 +214,13 @@
 //!     r#"{"type": "list_info", "users": [{"uid": 1000, "user": "alice", "sessions": 2, "#,
 //!     r#""grant": true, "cpu": 4, "mem": "16G", "tasks": 4096}]}"#,
 //! ));
+//! reply(concat!(
+//!     r#"{"type": "status_info", "allocated_cpu": 4, "allocated_mem": "16G", "#,
+//!     r#""allocated_tasks": 4096, "grant": true, "lease_left_s": 7140, "queue_position": 2, "#,
+//!     r#""min": {"cpu": 0.5, "mem": "256M", "tasks": 64}, "#,
+//!     r#""budget": [{"group": "students", "limit": {"cpu": 32}, "held": {"cpu": 12}}], "#,
+//!     r#""enforce": "watch"}"#,
+//! ));
 //! ```
 //!
 //! # Errors
@@ -111,7 +238,16 @@
 //!     r#"{"type": "error", "error": "Request validation failed: Requested CPU (16) exceeds "#,
 //!     r#"maximum allowed (8)", "code": "above_maximum"}"#,
 //! ));
+//! reply(concat!(
+//!     r#"{"type": "error", "error": "Only 3 CPUs are left for grants", "code": "no_capacity", "#,
+//!     r#""largest": {"cpu": 5, "mem": "8G", "tasks": 4096}, "#,
+//!     r#""holders": [{"uid": 1000, "cpu": 4, "mem": "16G"}, {"cpu": 1}]}"#,
+//! ));
 //! ```
+//!
+//! `no_capacity` and `over_budget` may carry the `largest` wish that would be carried out now, in
+//! absolute figures, and the `holders` of the grants in the way: what each holds above the default,
+//! and who only where policy shows it.
 //!
 //! # How it grows
 //!
@@ -125,19 +261,33 @@ mod code;
 mod cpus;
 pub mod frame;
 mod memory;
+mod period;
+mod policy_info;
+mod queue;
 mod reply;
 mod request;
+mod status;
 mod tasks;
 mod text;
+mod wait;
 
 pub use allocation::{Allocation, Wish};
 pub use code::ErrorCode;
 pub use cpus::{Cpus, InvalidCpus};
 pub use memory::{InvalidMemorySize, MemorySize};
-pub use reply::{ErrorReply, Reply, SessionOpened, SliceInfo, StatusInfo, UserInfo};
-pub use request::{CloseSession, InvalidRequest, OpenSession, Release, Request, Resize};
+pub use period::{InvalidPeriod, Period};
+pub use policy_info::{
+    Candidate, Enforce, ExplainEntry, ExplainInfo, Origin, PolicyChange, PolicyDiffInfo,
+};
+pub use queue::{QueueEntry, Queued};
+pub use reply::{ErrorReply, Holder, KEEP_ALIVE, Reply, SessionOpened, UserInfo};
+pub use request::{
+    CloseSession, Explain, InvalidRequest, OpenSession, Release, Renew, Request, Resize, Set,
+};
+pub use status::{BudgetInfo, SliceInfo, StatusInfo};
 pub use tasks::{InvalidTasks, Tasks};
 pub use text::printable;
+pub use wait::Wait;
 
 /// Where the daemon listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/fairshare.sock";

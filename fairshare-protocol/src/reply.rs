@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Allocation, Cpus, ErrorCode, MemorySize, Tasks};
+use crate::{
+    Allocation, ErrorCode, ExplainInfo, PolicyDiffInfo, QueueEntry, Queued, StatusInfo, Wish,
+};
 
 /// A reply, one for each `type` on the wire. A client skips fields that it does not know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +31,25 @@ pub enum Reply {
         /// Why, as a sentence.
         message: String,
     },
+    /// A `resize` waits for its turn. It comes again each time something changes and at least
+    /// every [`KEEP_ALIVE`] seconds; the reply that ends the request follows.
+    Queued(Queued),
+    /// The answer to `queue`.
+    QueueInfo {
+        /// One row for each request that waits, the next one first.
+        entries: Vec<QueueEntry>,
+    },
+    /// The answer to `explain`.
+    ExplainInfo(ExplainInfo),
+    /// The answer to `policy_diff`.
+    PolicyDiffInfo(PolicyDiffInfo),
     /// The request was not carried out.
     Error(ErrorReply),
 }
+
+/// While a `resize` waits, the daemon sends a `queued` at least this often, in seconds. A client
+/// that hears nothing for much longer may take the daemon to be gone.
+pub const KEEP_ALIVE: u64 = 30;
 
 /// The fields of `error`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +59,27 @@ pub struct ErrorReply {
     /// For programs. A daemon of the first version sends none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<ErrorCode>,
+    /// The largest wish of this kind that would be carried out now; with `no_capacity` and
+    /// `over_budget`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest: Option<Wish>,
+    /// Who holds what was asked for; with `no_capacity` and `over_budget`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holders: Vec<Holder>,
+}
+
+/// One grant that stands in the way of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Who holds it; left out where policy does not let the caller know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// The user's name, where the name service has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// What the grant comes to above the default; what it does not raise is left out.
+    #[serde(flatten)]
+    pub held: Wish,
 }
 
 /// The fields of `session_opened`.
@@ -52,59 +91,6 @@ pub struct SessionOpened {
     /// What the kernel enforces for the user now.
     #[serde(flatten)]
     pub allocation: Allocation,
-}
-
-/// The fields of `status_info`. The first two are always there.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusInfo {
-    /// CPUs that the user has.
-    pub allocated_cpu: Cpus,
-    /// Memory that the user has.
-    pub allocated_mem: MemorySize,
-    /// Tasks that the user has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub allocated_tasks: Option<Tasks>,
-    /// Swap that the user may fill.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub allocated_swap: Option<MemorySize>,
-    /// Whether the user holds a grant.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub grant: Option<bool>,
-    /// Open sessions of the user.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sessions: Option<u64>,
-    /// What policy gives the user at login.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub default: Option<Allocation>,
-    /// What policy lets the user hold at the most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max: Option<Allocation>,
-    /// The user's slice and what is in use of it; left out where the kernel does not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slice: Option<SliceInfo>,
-    /// What the kernel enforces otherwise than the allocation says, as sentences.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub differences: Vec<String>,
-    /// The daemon's version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-}
-
-/// A slice and its use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SliceInfo {
-    /// The unit's name, such as `user-1000.slice`.
-    pub unit: String,
-    /// Memory in use that cannot be taken back without swap: what programs hold, page cache left
-    /// out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mem_used: Option<MemorySize>,
-    /// Page cache, which the kernel takes back when memory is short.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mem_cache: Option<MemorySize>,
-    /// Tasks that exist.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tasks_used: Option<u64>,
 }
 
 /// One row of `list_info`.
@@ -119,6 +105,9 @@ pub struct UserInfo {
     pub sessions: u64,
     /// Whether the user holds a grant.
     pub grant: bool,
+    /// Seconds until the grant's lease ends; left out where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_left_s: Option<u64>,
     /// What the user has.
     #[serde(flatten)]
     pub allocation: Allocation,
@@ -127,21 +116,18 @@ pub struct UserInfo {
 impl Reply {
     /// An error reply.
     pub fn error(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self::Error(ErrorReply {
-            error: message.into(),
-            code: Some(code),
-        })
+        Self::Error(ErrorReply::new(code, message))
     }
 }
 
-impl StatusInfo {
-    /// The allocation, where the daemon told all of it.
-    pub fn allocation(&self) -> Option<Allocation> {
-        let tasks = self.allocated_tasks?;
-        Some(Allocation {
-            cpu: self.allocated_cpu,
-            mem: self.allocated_mem,
-            tasks,
-        })
+impl ErrorReply {
+    /// A code and its sentence.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            error: message.into(),
+            code: Some(code),
+            largest: None,
+            holders: Vec::new(),
+        }
     }
 }

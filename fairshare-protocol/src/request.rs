@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, Wish};
+use crate::{ErrorCode, Period, Wait, Wish, frame, wait};
 
 /// A request, one for each `type` on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,12 +12,24 @@ pub enum Request {
     RequestResources(Wish),
     /// Asks for a grant or changes the one that is held, in place.
     Resize(Resize),
+    /// Has the grant last longer: its lease ends so long from now.
+    Renew(Renew),
     /// Gives the grant back: the allocation is the default again.
     Release(Release),
+    /// Root's and administrators': sets a user's grant, as `resize` by the user would.
+    Set(Set),
     /// Asks for the caller's allocation.
     Status,
     /// Asks who holds what. Root sees every user; another caller sees only their own row.
     List,
+    /// Asks which requests wait, in their order.
+    Queue,
+    /// Asks what policy comes to for a user, and which lines say so.
+    Explain(Explain),
+    /// Asks what a reload of the policy files would change.
+    PolicyDiff,
+    /// Root's: reads the policy files again.
+    Reload,
     /// Root's: a user has logged in.
     OpenSession(OpenSession),
     /// Root's: a session has ended.
@@ -30,14 +42,60 @@ pub struct Resize {
     /// The new allocation; what is not named stays as it is.
     #[serde(flatten)]
     pub wish: Wish,
+    /// How long the grant lasts, from when it is given. Without it policy's default lease for a
+    /// new grant, and the lease as it is for one that is held.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Period>,
+    /// How long to wait for a turn where it does not fit now; without it the request is refused.
+    #[serde(
+        default,
+        deserialize_with = "wait::optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub wait: Option<Wait>,
     /// Shrink memory even below what is in use: processes may be killed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub force: bool,
 }
 
+/// The fields of `renew`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renew {
+    /// How long the grant lasts, from now.
+    #[serde(rename = "for")]
+    pub lease: Period,
+}
+
+/// The fields of `set`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Set {
+    /// The user whose grant is set.
+    pub uid: u32,
+    /// The new allocation; what is not named stays as it is.
+    #[serde(flatten)]
+    pub wish: Wish,
+    /// How long the grant lasts, from now; without it as for [`Resize`].
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Period>,
+    /// Shrink memory even below what is in use: processes may be killed.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub force: bool,
+}
+
+/// The fields of `explain`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explain {
+    /// The user; without it the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+}
+
 /// The fields of `release`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
+    /// The user whose grant is given back; without it the caller's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
     /// Shrink memory even below what is in use: processes may be killed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub force: bool,
@@ -74,17 +132,6 @@ pub struct CloseSession {
     pub pid: Option<u32>,
 }
 
-/// The words of `type`, for the error that names them.
-const TYPES: &[&str] = &[
-    "request_resources",
-    "resize",
-    "release",
-    "status",
-    "list",
-    "open_session",
-    "close_session",
-];
-
 /// Why a line is no request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidRequest {
@@ -95,6 +142,54 @@ pub struct InvalidRequest {
 }
 
 impl Request {
+    /// The words of `type`, in the order of the specification.
+    pub const NAMES: &[&str] = &[
+        "request_resources",
+        "resize",
+        "renew",
+        "release",
+        "set",
+        "status",
+        "list",
+        "queue",
+        "explain",
+        "policy_diff",
+        "reload",
+        "open_session",
+        "close_session",
+    ];
+
+    /// The word of the request's `type`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::RequestResources(_) => "request_resources",
+            Self::Resize(_) => "resize",
+            Self::Renew(_) => "renew",
+            Self::Release(_) => "release",
+            Self::Set(_) => "set",
+            Self::Status => "status",
+            Self::List => "list",
+            Self::Queue => "queue",
+            Self::Explain(_) => "explain",
+            Self::PolicyDiff => "policy_diff",
+            Self::Reload => "reload",
+            Self::OpenSession(_) => "open_session",
+            Self::CloseSession(_) => "close_session",
+        }
+    }
+
+    /// The longest line that may answer the request, in bytes without its newline. Only what has
+    /// a row for each user, or the problems of a policy, can be long, so that no other caller, a
+    /// login among them, has to hold more than a little of what a peer sends.
+    pub fn longest_reply(&self) -> usize {
+        match self {
+            Self::List | Self::Queue | Self::Explain(_) | Self::PolicyDiff | Self::Reload => {
+                frame::MAX_LIST_LINE
+            }
+            _ => frame::MAX_LINE,
+        }
+    }
+
     /// Reads a line without its newline. Unknown fields are ignored.
     ///
     /// # Errors
@@ -116,19 +211,23 @@ impl Request {
             .get("type")
             .and_then(serde_json::Value::as_str)
             .ok_or_else(|| bad("Request has no \"type\"".to_owned()))?;
-        if !TYPES.contains(&name) {
+        if !Self::NAMES.contains(&name) {
             return Err(InvalidRequest {
                 code: ErrorCode::UnknownType,
                 message: format!(
                     "Unknown request type: {} (known: {})",
                     crate::text::quote(name),
-                    TYPES.join(", ")
+                    Self::NAMES.join(", ")
                 ),
             });
         }
         let request = serde_json::from_value(value).map_err(|error| invalid_value(&error))?;
         match request {
-            Self::RequestResources(wish) | Self::Resize(Resize { wish, .. }) if wish.is_empty() => {
+            Self::RequestResources(wish)
+            | Self::Resize(Resize { wish, .. })
+            | Self::Set(Set { wish, .. })
+                if wish.is_empty() =>
+            {
                 Err(invalid_value(&"Nothing asked for: give cpu, mem or tasks"))
             }
             Self::CloseSession(CloseSession {

@@ -26,25 +26,15 @@ fn same_reply(line: &str, reply: &Reply) {
 }
 
 fn status(cpu: &str, mem: &str) -> StatusInfo {
-    StatusInfo {
-        allocated_cpu: cpu.parse().unwrap(),
-        allocated_mem: mem.parse().unwrap(),
-        allocated_tasks: None,
-        allocated_swap: None,
-        grant: None,
-        sessions: None,
-        default: None,
-        max: None,
-        slice: None,
-        differences: Vec::new(),
-        version: None,
-    }
+    StatusInfo::new(cpu.parse().unwrap(), mem.parse().unwrap())
 }
 
 fn plain_error(text: &str) -> Reply {
     Reply::Error(ErrorReply {
         error: text.to_owned(),
         code: None,
+        largest: None,
+        holders: Vec::new(),
     })
 }
 

@@ -173,8 +173,12 @@ impl Cli {
                     tasks: args.wish.tasks,
                 },
                 force: args.force,
+                ..Resize::default()
             }),
-            Some(Command::Release(args)) => Request::Release(Release { force: args.force }),
+            Some(Command::Release(args)) => Request::Release(Release {
+                uid: None,
+                force: args.force,
+            }),
             Some(Command::List) => Request::List,
             Some(Command::Session { action }) => match action {
                 SessionAction::Open { uid, pid, service } => Request::OpenSession(OpenSession {

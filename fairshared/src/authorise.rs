@@ -1,57 +1,226 @@
 //! Who may ask what: one pure function.
 
-use fairshare_protocol::Request;
+use fairshare_protocol::{CloseSession, Explain, OpenSession, Release, Request, Set};
 
-/// Whether the caller, as the kernel names it, may make this request.
+/// Who is asking: facts of the kernel and of the name service, none of the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// The UID that the socket names.
+    pub(crate) uid: u32,
+    /// Whether policy names the caller, or a group of the caller's, as administrator. Root is one
+    /// whatever policy says.
+    pub(crate) administrator: bool,
+}
+
+const ROOT: u32 = 0;
+
+/// Whether the caller may make this request.
 ///
-/// A user's own requests concern the caller and nobody else, because no message says whom it is
-/// about. Sessions are root's: who opens one says for whom. `list` is everybody's, with the rows
-/// that [`sees_everybody`] leaves.
+/// A user's own requests are everybody's. What concerns somebody else, or the policy of all, is
+/// for administrators; sessions and the reload are root's alone, because they stand for what only
+/// root does: logging somebody in, and changing files under `/etc`. `list` and `queue` are
+/// everybody's, with the rows that [`sees_everybody`] leaves.
 ///
 /// # Errors
 /// The sentence for the caller.
-pub(crate) fn authorise(caller: u32, request: &Request) -> Result<(), &'static str> {
-    match request {
+pub(crate) fn authorise(caller: &Caller, request: &Request) -> Result<(), &'static str> {
+    let (may, sentence) = match request {
         Request::OpenSession(_) | Request::CloseSession(_) => {
-            if caller == 0 {
-                Ok(())
-            } else {
-                Err("Only root opens and closes sessions")
-            }
+            (caller.uid == ROOT, "Only root opens and closes sessions")
         }
+        Request::Reload => (caller.uid == ROOT, "Only root has the policy read again"),
+        Request::Set(_) => (
+            sees_everybody(caller),
+            "Only root and administrators set a user's grant",
+        ),
+        Request::PolicyDiff => (
+            sees_everybody(caller),
+            "Only root and administrators see what a reload would change",
+        ),
+        Request::Release(Release { uid, .. }) => (
+            is_own(caller, *uid) || sees_everybody(caller),
+            "Only root and administrators take back another user's grant",
+        ),
+        Request::Explain(Explain { uid }) => (
+            is_own(caller, *uid) || sees_everybody(caller),
+            "Only root and administrators see what policy says for another user",
+        ),
         Request::RequestResources(_)
         | Request::Resize(_)
-        | Request::Release(_)
+        | Request::Renew(_)
         | Request::Status
-        | Request::List => Ok(()),
+        | Request::List
+        | Request::Queue => (true, ""),
+    };
+    if may { Ok(()) } else { Err(sentence) }
+}
+
+/// Whether `list` and `queue` show the caller every user, or only the caller's own row.
+pub(crate) fn sees_everybody(caller: &Caller) -> bool {
+    caller.uid == ROOT || caller.administrator
+}
+
+/// The user whom the request names, where it names one; else it concerns the caller.
+pub(crate) fn concerns(request: &Request) -> Option<u32> {
+    match request {
+        Request::OpenSession(OpenSession { uid, .. }) | Request::Set(Set { uid, .. }) => Some(*uid),
+        Request::CloseSession(CloseSession { uid, .. })
+        | Request::Release(Release { uid, .. })
+        | Request::Explain(Explain { uid }) => *uid,
+        Request::RequestResources(_)
+        | Request::Resize(_)
+        | Request::Renew(_)
+        | Request::Status
+        | Request::List
+        | Request::Queue
+        | Request::PolicyDiff
+        | Request::Reload => None,
     }
 }
 
-/// Whether `list` shows the caller every user, or only the caller's own row.
-pub(crate) fn sees_everybody(caller: u32) -> bool {
-    caller == 0
+/// Whether a request for this user is the caller's own.
+fn is_own(caller: &Caller, uid: Option<u32>) -> bool {
+    uid.is_none_or(|uid| uid == caller.uid)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const USER: Caller = Caller {
+        uid: 1000,
+        administrator: false,
+    };
+    const ADMINISTRATOR: Caller = Caller {
+        uid: 1000,
+        administrator: true,
+    };
+    const ROOT_ITSELF: Caller = Caller {
+        uid: 0,
+        administrator: false,
+    };
+
+    /// Each request that can be made, whom it concerns, and whether a user and an administrator
+    /// with the UID 1000 may make it. Root may make every one.
+    const TABLE: [(&str, Option<u32>, bool, bool); 21] = [
+        (
+            r#"{"type": "request_resources", "cpu": 1}"#,
+            None,
+            true,
+            true,
+        ),
+        (r#"{"type": "resize", "cpu": 1}"#, None, true, true),
+        (
+            r#"{"type": "resize", "cpu": 1, "for": "2h", "wait": true}"#,
+            None,
+            true,
+            true,
+        ),
+        (r#"{"type": "renew", "for": "1h"}"#, None, true, true),
+        (r#"{"type": "release"}"#, None, true, true),
+        (
+            r#"{"type": "release", "uid": 1000}"#,
+            Some(1000),
+            true,
+            true,
+        ),
+        (
+            r#"{"type": "release", "uid": 1001}"#,
+            Some(1001),
+            false,
+            true,
+        ),
+        (r#"{"type": "release", "uid": 0}"#, Some(0), false, true),
+        (
+            r#"{"type": "set", "uid": 1000, "cpu": 1}"#,
+            Some(1000),
+            false,
+            true,
+        ),
+        (
+            r#"{"type": "set", "uid": 1001, "cpu": 1}"#,
+            Some(1001),
+            false,
+            true,
+        ),
+        (r#"{"type": "status"}"#, None, true, true),
+        (r#"{"type": "list"}"#, None, true, true),
+        (r#"{"type": "queue"}"#, None, true, true),
+        (r#"{"type": "explain"}"#, None, true, true),
+        (
+            r#"{"type": "explain", "uid": 1000}"#,
+            Some(1000),
+            true,
+            true,
+        ),
+        (
+            r#"{"type": "explain", "uid": 1001}"#,
+            Some(1001),
+            false,
+            true,
+        ),
+        (r#"{"type": "policy_diff"}"#, None, false, true),
+        (r#"{"type": "reload"}"#, None, false, false),
+        (
+            r#"{"type": "open_session", "uid": 1000, "pid": 1}"#,
+            Some(1000),
+            false,
+            false,
+        ),
+        (
+            r#"{"type": "close_session", "session": 1}"#,
+            None,
+            false,
+            false,
+        ),
+        (
+            r#"{"type": "close_session", "uid": 1000, "pid": 1}"#,
+            Some(1000),
+            false,
+            false,
+        ),
+    ];
+
     #[test]
-    fn sessions_are_roots_alone() {
-        for (line, user_may) in [
-            (r#"{"type": "open_session", "uid": 1001, "pid": 1}"#, false),
-            (r#"{"type": "open_session", "uid": 1000, "pid": 1}"#, false),
-            (r#"{"type": "close_session", "session": 1}"#, false),
-            (r#"{"type": "request_resources", "cpu": 1}"#, true),
-            (r#"{"type": "resize", "cpu": 1}"#, true),
-            (r#"{"type": "release"}"#, true),
-            (r#"{"type": "status"}"#, true),
-            (r#"{"type": "list"}"#, true),
-        ] {
+    fn who_may_ask_what_about_whom() {
+        for (line, whom, user_may, administrator_may) in TABLE {
             let request = Request::from_line(line.as_bytes()).unwrap();
-            assert_eq!(authorise(1000, &request).is_ok(), user_may, "{line}");
-            assert!(authorise(0, &request).is_ok(), "{line}");
+            let may = |caller| authorise(&caller, &request).is_ok();
+            assert_eq!(may(USER), user_may, "a user: {line}");
+            assert_eq!(
+                may(ADMINISTRATOR),
+                administrator_may,
+                "an administrator: {line}"
+            );
+            assert!(may(ROOT_ITSELF), "root: {line}");
+            assert_eq!(concerns(&request), whom, "{line}");
         }
-        assert!(sees_everybody(0) && !sees_everybody(1000));
+    }
+
+    #[test]
+    fn the_table_has_a_row_for_each_request() {
+        let rows: Vec<Request> = TABLE
+            .iter()
+            .map(|(line, ..)| Request::from_line(line.as_bytes()).unwrap())
+            .collect();
+        for name in Request::NAMES {
+            assert!(rows.iter().any(|row| row.name() == *name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_who_may() {
+        for (line, ..) in TABLE {
+            let request = Request::from_line(line.as_bytes()).unwrap();
+            if let Err(sentence) = authorise(&USER, &request) {
+                assert!(sentence.starts_with("Only root"), "{line}: {sentence}");
+            }
+        }
+    }
+
+    #[test]
+    fn administrators_see_everybody() {
+        assert!(sees_everybody(&ROOT_ITSELF) && sees_everybody(&ADMINISTRATOR));
+        assert!(!sees_everybody(&USER));
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fairshare_protocol::frame::{LineBuffer, encode};
-use fairshare_protocol::{ErrorCode, Reply, Request};
+use fairshare_protocol::{ErrorCode, Release, Reply, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tracing::{debug, error};
 
 use crate::admission::{Admission, REQUESTS_PER_SECOND};
-use crate::authorise::{authorise, sees_everybody};
+use crate::authorise::{Caller, authorise, concerns, sees_everybody};
 use crate::decision::{Decision, Verdict};
 use crate::enforcement::Enforcement;
 use crate::operations::Operations;
@@ -113,7 +113,7 @@ async fn answer<E: Enforcement>(
             return Reply::error(invalid.code, invalid.message);
         }
     };
-    if let Err(sentence) = authorise(caller, &request) {
+    if let Err(sentence) = authorise(&asking(caller), &request) {
         refused(caller, &request, sentence);
         return Reply::error(ErrorCode::NotPermitted, sentence);
     }
@@ -151,10 +151,17 @@ async fn carry_out<E: Enforcement>(
     match request {
         Request::RequestResources(wish) => operations.request(caller, wish).await,
         Request::Resize(resize) => operations.resize(caller, resize).await,
+        Request::Release(Release { uid: Some(uid), .. }) if uid != caller => not_yet(&request),
         Request::Release(release) => operations.release(caller, release).await,
+        Request::Renew(_)
+        | Request::Set(_)
+        | Request::Queue
+        | Request::Explain(_)
+        | Request::PolicyDiff
+        | Request::Reload => not_yet(&request),
         Request::Status => operations.status(caller).await,
         Request::List => {
-            let only = if sees_everybody(caller) {
+            let only = if sees_everybody(&asking(caller)) {
                 None
             } else {
                 Some(caller)
@@ -166,18 +173,23 @@ async fn carry_out<E: Enforcement>(
     }
 }
 
+/// The caller as `authorise` wants to know it. Nobody but root is an administrator yet.
+fn asking(caller: u32) -> Caller {
+    Caller {
+        uid: caller,
+        administrator: caller == 0,
+    }
+}
+
+/// The answer to what this version can read and not do: that of a daemon which knows no such type.
+fn not_yet(request: &Request) -> Reply {
+    let message = format!("Unknown request type: {}", request.name());
+    Reply::error(ErrorCode::UnknownType, message)
+}
+
 fn refused(caller: u32, request: &Request, sentence: &str) {
-    let (name, concerns) = match request {
-        Request::OpenSession(open) => ("open_session", Some(open.uid)),
-        Request::CloseSession(close) => ("close_session", close.uid),
-        Request::RequestResources(_) => ("request_resources", None),
-        Request::Resize(_) => ("resize", None),
-        Request::Release(_) => ("release", None),
-        Request::Status => ("status", None),
-        Request::List => ("list", None),
-    };
-    let uid = concerns.unwrap_or(caller);
-    Decision::new(name, Verdict::Refused, uid)
+    let uid = concerns(request).unwrap_or(caller);
+    Decision::new(request.name(), Verdict::Refused, uid)
         .by(caller)
         .because(sentence)
         .log();

@@ -231,7 +231,7 @@ impl<E: Enforcement> Operations<E> {
 
     /// `resize`.
     pub(crate) async fn resize(self: Arc<Self>, uid: u32, resize: Resize) -> Reply {
-        let Resize { wish, force } = resize;
+        let Resize { wish, force, .. } = resize;
         let decide = move |book: &mut crate::book::Book, used| book.resize(uid, &wish, used, force);
         let asked = Asked {
             uid,
@@ -331,14 +331,19 @@ impl<E: Enforcement> Operations<E> {
             allocated_tasks: Some(tasks),
             allocated_swap: Some(limits.swap),
             grant: Some(account.grant().is_some()),
+            lease_left_s: None,
+            queue_position: None,
             sessions: u64::try_from(account.sessions().len()).ok(),
+            min: None,
             default: Some(account.entitlement().default),
             max: Some(account.entitlement().max),
+            budget: Vec::new(),
             slice: slice.map(|slice| slice.info(&unit)),
             differences: match enforced {
                 Some(enforced) => enforced.differences(&limits),
                 None => vec![format!("{unit} is not active: nothing is enforced")],
             },
+            enforce: None,
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         }))
     }
@@ -354,6 +359,7 @@ impl<E: Enforcement> Operations<E> {
                     user: None,
                     sessions: u64::try_from(account.sessions().len()).unwrap_or(u64::MAX),
                     grant: account.grant().is_some(),
+                    lease_left_s: None,
                     allocation: account.allocation(),
                 })
                 .collect()

@@ -177,7 +177,8 @@ pub unsafe extern "C" fn fairshare_status(client: *mut Handle, status: *mut Stat
 /// Asks for more for the calling user, or changes the grant that they hold, and waits until the
 /// kernel enforces it. The figures are absolute. `flags` is 0 or FAIRSHARE_FORCE.
 ///
-/// The grant ends with fairshare_release or with the user's last session.
+/// The grant ends with fairshare_release, with the user's last session, or with the lease that
+/// policy gives it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fairshare_resize(
     client: *mut Handle,
@@ -188,7 +189,11 @@ pub unsafe extern "C" fn fairshare_resize(
         // SAFETY: a structure's pointer, by the contract above.
         let wish = unsafe { read_wish(wish) }?.read()?;
         let force = force(flags)?;
-        client.resize(Resize { wish, force })?;
+        client.resize(Resize {
+            wish,
+            force,
+            ..Resize::default()
+        })?;
         Ok(())
     })
 }
@@ -199,7 +204,7 @@ pub unsafe extern "C" fn fairshare_resize(
 pub unsafe extern "C" fn fairshare_release(client: *mut Handle, flags: u32) -> c_int {
     with(client, |client| {
         let force = force(flags)?;
-        client.release(Release { force })?;
+        client.release(Release { force, uid: None })?;
         Ok(())
     })
 }

@@ -222,19 +222,8 @@ mod tests {
 
     #[test]
     fn what_the_daemon_does_not_tell_is_unknown_and_never_zero() {
-        let info = StatusInfo {
-            allocated_cpu: "0.5".parse().unwrap(),
-            allocated_mem: "8G".parse().unwrap(),
-            allocated_tasks: None,
-            allocated_swap: None,
-            grant: None,
-            sessions: None,
-            default: None,
-            max: None,
-            slice: None,
-            differences: vec!["one".to_owned()],
-            version: None,
-        };
+        let mut info = StatusInfo::new("0.5".parse().unwrap(), "8G".parse().unwrap());
+        info.differences = vec!["one".to_owned()];
         let status = Status::from(info);
         assert_eq!((status.cpu, status.mem), (500, 8 << 30));
         assert_eq!(status.differences, 1);

@@ -62,6 +62,22 @@ pub enum ResultCode {
     Busy = 32,
     /// A fault of the daemon's own; its log says more.
     Internal = 33,
+    /// Longer than policy lets a grant last.
+    AboveLease = 34,
+    /// Less than the minimum that policy has beside the default.
+    BelowMinimum = 35,
+    /// The budget of a group of the user's has not that much left.
+    OverBudget = 36,
+    /// So many requests wait already that no further one may.
+    QueueFull = 37,
+    /// The user has a request that waits already.
+    AlreadyWaiting = 38,
+    /// The time that a request might wait has passed.
+    WaitEnded = 39,
+    /// The grant has no lease.
+    NoLease = 40,
+    /// The policy files have errors.
+    PolicyWrong = 41,
 }
 
 impl ResultCode {
@@ -85,6 +101,14 @@ impl ResultCode {
             Some(ErrorCode::RateLimited) => Self::RateLimited,
             Some(ErrorCode::Busy) => Self::Busy,
             Some(ErrorCode::Internal) => Self::Internal,
+            Some(ErrorCode::AboveLease) => Self::AboveLease,
+            Some(ErrorCode::BelowMinimum) => Self::BelowMinimum,
+            Some(ErrorCode::OverBudget) => Self::OverBudget,
+            Some(ErrorCode::QueueFull) => Self::QueueFull,
+            Some(ErrorCode::AlreadyWaiting) => Self::AlreadyWaiting,
+            Some(ErrorCode::WaitEnded) => Self::WaitEnded,
+            Some(ErrorCode::NoLease) => Self::NoLease,
+            Some(ErrorCode::PolicyWrong) => Self::PolicyWrong,
             // No code, or one of a newer daemon.
             _ => Self::Refused,
         }
@@ -115,7 +139,7 @@ mod tests {
             numbers.push(result as i32);
         }
         // The order of the protocol, without a gap: a new code takes the next number.
-        assert_eq!(numbers, (17..=33).collect::<Vec<i32>>());
+        assert_eq!(numbers, (17..=41).collect::<Vec<i32>>());
         assert_eq!(ResultCode::of_code(None), ResultCode::Refused);
         assert_eq!(
             ResultCode::of_code(Some(ErrorCode::Unknown)),

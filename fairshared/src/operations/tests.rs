@@ -187,7 +187,13 @@ impl Setup {
             ..Wish::default()
         };
         Arc::clone(&self.operations)
-            .resize(UID, Resize { wish, force: false })
+            .resize(
+                UID,
+                Resize {
+                    wish,
+                    ..Resize::default()
+                },
+            )
             .await
     }
 
@@ -277,7 +283,13 @@ async fn one_users_slow_change_delays_no_other_user() {
         mem: "2G".parse().ok(),
         ..Wish::default()
     };
-    let slow = tokio::spawn(operations.resize(UID, Resize { wish, force: false }));
+    let slow = tokio::spawn(operations.resize(
+        UID,
+        Resize {
+            wish,
+            ..Resize::default()
+        },
+    ));
     while setup.has().await.as_deref() != Some(GRANTED) {
         tokio::task::yield_now().await;
     }

@@ -109,7 +109,7 @@ fn changes(daemon: &Daemon) -> Result<Times> {
                     mem,
                     ..Wish::default()
                 },
-                force: false,
+                ..Resize::default()
             }),
         )?;
         times.extend(client.finish()?);
