@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use fairshare_protocol::frame::{self, LineBuffer};
-use fairshare_protocol::{CloseSession, OpenSession, Reply, Request};
+use fairshare_protocol::{CloseSession, KEEP_ALIVE, OpenSession, Queued, Reply, Request, Resize};
 
 use crate::ClientError;
 use crate::deadline::Deadline;
@@ -35,14 +35,17 @@ pub(crate) fn call(
     path: &Path,
     timeout: Duration,
     request: &Request,
+    on_queued: &mut dyn FnMut(&Queued),
 ) -> Result<Reply, ClientError> {
     let exchange = Exchange {
         path,
+        timeout,
         deadline: Deadline::after(timeout),
+        queued: false,
     };
     let mut pause = FIRST_PAUSE;
     loop {
-        let result = exchange.attempt(request);
+        let result = exchange.attempt(request, on_queued);
         match result {
             Ok(Reply::Error(reply)) => return Err(ClientError::Refused(reply)),
             Err(ClientError::Closed { partial: false, .. }) if may_be_repeated(request) => {
@@ -61,21 +64,43 @@ pub(crate) fn call(
 /// crate's documentation gives the reason for each.
 fn may_be_repeated(request: &Request) -> bool {
     match request {
-        Request::Status | Request::List | Request::Resize(_) | Request::OpenSession(_) => true,
+        Request::Status
+        | Request::List
+        | Request::Queue
+        | Request::Explain(_)
+        | Request::PolicyDiff
+        | Request::Reload
+        | Request::Resize(_)
+        | Request::Renew(_)
+        | Request::Set(_)
+        | Request::OpenSession(_) => true,
         Request::CloseSession(CloseSession { session, .. }) => session.is_none(),
         // `release`, `request_resources`, and whatever a later version adds.
         _ => false,
     }
 }
 
+/// Whether the daemon may send `queued` before its reply.
+fn waits(request: &Request) -> bool {
+    matches!(request, Request::Resize(Resize { wait: Some(_), .. }))
+}
+
 /// What every attempt of a call shares.
+#[derive(Clone)]
 struct Exchange<'a> {
     path: &'a Path,
+    timeout: Duration,
     deadline: Deadline,
+    /// Whether a `queued` has come, so that the request is not sent again.
+    queued: bool,
 }
 
 impl Exchange<'_> {
-    fn attempt(&self, request: &Request) -> Result<Reply, ClientError> {
+    fn attempt(
+        &self,
+        request: &Request,
+        on_queued: &mut dyn FnMut(&Queued),
+    ) -> Result<Reply, ClientError> {
         let stream = socket::connect(self.path, self.deadline).map_err(|fault| match fault {
             Unconnected::Deadline => self.late(CONNECT),
             Unconnected::Io(source) => match source.kind() {
@@ -89,8 +114,31 @@ impl Exchange<'_> {
             },
         })?;
         self.send(&stream, request)?;
-        let line = self.receive(&stream, request.longest_reply())?;
-        serde_json::from_slice(&line).map_err(|error| self.not_understood(&error))
+        let mut lines = LineBuffer::with_limit(request.longest_reply());
+        let mut reading = self.clone();
+        loop {
+            let line = reading.receive(&stream, &mut lines)?;
+            let reply =
+                serde_json::from_slice(&line).map_err(|error| reading.not_understood(&error))?;
+            match reply {
+                Reply::Queued(queued) if waits(request) => {
+                    on_queued(&queued);
+                    reading = reading.until_the_next_line();
+                }
+                reply => return Ok(reply),
+            }
+        }
+    }
+
+    /// The same exchange with a deadline for one further line of a request that waits: the daemon
+    /// is as late as it may be with a reply, and sends a line this often while there is none.
+    fn until_the_next_line(&self) -> Self {
+        let between = self.timeout.saturating_add(Duration::from_secs(KEEP_ALIVE));
+        Self {
+            deadline: Deadline::after(between),
+            queued: true,
+            ..*self
+        }
     }
 
     fn send(&self, stream: &UnixStream, request: &Request) -> Result<(), ClientError> {
@@ -130,10 +178,13 @@ impl Exchange<'_> {
         }))
     }
 
-    /// The first line that the daemon sends. There is one reply to one request, so whatever might
-    /// follow is not read.
-    fn receive(&self, mut stream: &UnixStream, longest: usize) -> Result<Vec<u8>, ClientError> {
-        let mut lines = LineBuffer::with_limit(longest);
+    /// The next line that the daemon sends. There is one reply to one request, so whatever might
+    /// follow that is not read.
+    fn receive(
+        &self,
+        mut stream: &UnixStream,
+        lines: &mut LineBuffer,
+    ) -> Result<Vec<u8>, ClientError> {
         let mut bytes = [0; READ_SIZE];
         loop {
             let line = lines
@@ -148,7 +199,7 @@ impl Exchange<'_> {
                 .map_err(|error| self.io(READ, error))?;
             let closed = || ClientError::Closed {
                 path: self.path.to_owned(),
-                partial: lines.has_partial_line(),
+                partial: self.queued || lines.has_partial_line(),
             };
             match stream.read(&mut bytes) {
                 Ok(0) => return Err(closed()),

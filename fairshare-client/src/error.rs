@@ -42,7 +42,7 @@ pub enum ClientError {
     Closed {
         /// The socket.
         path: PathBuf,
-        /// Whether a part of the reply had come.
+        /// Whether a part of the reply had come, or a `queued` before it.
         partial: bool,
     },
     /// The reply is not one of the protocol's, or not one to this request.

@@ -22,13 +22,19 @@
 //! signal. The kernel counts a socket's timeout in its ticks, so a call may end one tick late: at
 //! most 10 ms.
 //!
+//! A `resize` that waits for its turn has that deadline up to the first line of the daemon's. While
+//! it is in the queue each further line has one of its own: the timeout, and the time after which
+//! the daemon repeats itself. A process that ends, or a call that returns, closes the connection and
+//! so leaves the queue.
+//!
 //! # Further attempts
 //!
 //! When the connection ends before a byte of the reply has come, the daemon was probably killed,
 //! and the next one sits behind the same listener if systemd holds that. A request which may be
-//! carried out twice is then sent again, within the same deadline: `status`, `list`, `resize` (its
-//! figures are absolute), `open_session` (the same leader has the same session) and
-//! `close_session` by UID and leader.
+//! carried out twice is then sent again, within the same deadline: whatever only asks, `resize` and
+//! `set` (their figures are absolute), `renew` (it counts from now), `reload`, `open_session` (the
+//! same leader has the same session) and `close_session` by UID and leader. A `resize` that was in
+//! the queue is not: its place is gone.
 //!
 //! The others are not. Had the first one been carried out, the second would be refused:
 //! `request_resources` with `grant_held`, `release` with `no_grant`, `close_session` by number
@@ -44,8 +50,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fairshare_protocol::{
-    CloseSession, OpenSession, Release, Reply, Request, Resize, SessionOpened, StatusInfo,
-    UserInfo, Wish,
+    CloseSession, Explain, ExplainInfo, OpenSession, PolicyDiffInfo, QueueEntry, Queued, Release,
+    Renew, Reply, Request, Resize, SessionOpened, Set, StatusInfo, UserInfo, Wish,
 };
 
 pub use error::ClientError;
@@ -97,8 +103,20 @@ impl Client {
     ///
     /// The `wait_ms` of an `open_session` is lowered to the time that is left when it is sent, and
     /// set to that where the caller left it out: the daemon cannot know the deadline otherwise.
+    ///
+    /// A `resize` that waits returns when its turn has come or its time has passed.
     pub fn call(&self, request: &Request) -> Result<Reply, ClientError> {
-        call::call(&self.socket, self.timeout, request)
+        self.call_waiting(request, |_| {})
+    }
+
+    /// [`Client::call`], and hears of each `queued` while a `resize` waits. The daemon repeats
+    /// itself to show that it is there, so two of them may be the same.
+    pub fn call_waiting(
+        &self,
+        request: &Request,
+        mut on_queued: impl FnMut(&Queued),
+    ) -> Result<Reply, ClientError> {
+        call::call(&self.socket, self.timeout, request, &mut on_queued)
     }
 
     /// Asks for a first grant. Answers with the daemon's sentence.
@@ -109,6 +127,28 @@ impl Client {
     /// Asks for a grant or changes the one that is held. Answers with the daemon's sentence.
     pub fn resize(&self, resize: Resize) -> Result<String, ClientError> {
         self.sentence(&Request::Resize(resize))
+    }
+
+    /// [`Client::resize`], and hears of each `queued` while it waits.
+    pub fn resize_waiting(
+        &self,
+        resize: Resize,
+        on_queued: impl FnMut(&Queued),
+    ) -> Result<String, ClientError> {
+        match self.call_waiting(&Request::Resize(resize), on_queued)? {
+            Reply::Success { message } => Ok(message),
+            _ => Err(self.mismatch("success")),
+        }
+    }
+
+    /// Has the grant's lease end so long from now. Answers with the daemon's sentence.
+    pub fn renew(&self, renew: Renew) -> Result<String, ClientError> {
+        self.sentence(&Request::Renew(renew))
+    }
+
+    /// For administrators: sets a user's grant. Answers with the daemon's sentence.
+    pub fn set(&self, set: Set) -> Result<String, ClientError> {
+        self.sentence(&Request::Set(set))
     }
 
     /// Gives the grant back. Answers with the daemon's sentence.
@@ -130,6 +170,35 @@ impl Client {
             Reply::ListInfo { users } => Ok(users),
             _ => Err(self.mismatch("list_info")),
         }
+    }
+
+    /// Which requests wait, the next one first.
+    pub fn queue(&self) -> Result<Vec<QueueEntry>, ClientError> {
+        match self.call(&Request::Queue)? {
+            Reply::QueueInfo { entries } => Ok(entries),
+            _ => Err(self.mismatch("queue_info")),
+        }
+    }
+
+    /// What policy comes to for a user, and why.
+    pub fn explain(&self, explain: Explain) -> Result<ExplainInfo, ClientError> {
+        match self.call(&Request::Explain(explain))? {
+            Reply::ExplainInfo(info) => Ok(info),
+            _ => Err(self.mismatch("explain_info")),
+        }
+    }
+
+    /// For administrators: what a reload of the policy files would change.
+    pub fn policy_diff(&self) -> Result<PolicyDiffInfo, ClientError> {
+        match self.call(&Request::PolicyDiff)? {
+            Reply::PolicyDiffInfo(info) => Ok(info),
+            _ => Err(self.mismatch("policy_diff_info")),
+        }
+    }
+
+    /// Root's: has the policy files read again. Answers with the daemon's sentence.
+    pub fn reload(&self) -> Result<String, ClientError> {
+        self.sentence(&Request::Reload)
     }
 
     /// Root's: tells the daemon that a user has logged in, and waits until the limits hold.

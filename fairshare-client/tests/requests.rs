@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use fairshare_client::{Client, ClientError, Opened};
 use fairshare_protocol::{
-    CloseSession, ErrorCode, OpenSession, Release, Reply, Request, Resize, Wish,
+    CloseSession, ErrorCode, Explain, OpenSession, Release, Renew, Reply, Request, Resize, Set,
+    Wish,
 };
 
 use peer::{Peer, read_line};
@@ -109,6 +110,55 @@ fn a_status_and_a_list_are_read() {
     );
     assert_eq!(line, r#"{"type": "list"}"#);
     assert_eq!(reply.unwrap().first().unwrap().uid, 1000);
+}
+
+#[test]
+fn what_is_asked_of_the_queue_and_of_policy_is_read() {
+    let (line, reply) = exchange(r#"{"type": "queue_info", "entries": []}"#, Client::queue);
+    assert_eq!(line, r#"{"type": "queue"}"#);
+    assert_eq!(reply.unwrap(), []);
+
+    let (line, reply) = exchange(
+        r#"{"type": "explain_info", "uid": 1000, "entries": [], "enforce": "on"}"#,
+        |client| client.explain(Explain { uid: Some(1000) }),
+    );
+    assert_eq!(line, r#"{"type": "explain", "uid": 1000}"#);
+    assert_eq!(reply.unwrap().uid, 1000);
+
+    let (line, reply) = exchange(
+        r#"{"type": "policy_diff_info", "users": []}"#,
+        Client::policy_diff,
+    );
+    assert_eq!(line, r#"{"type": "policy_diff"}"#);
+    assert_eq!(reply.unwrap().users, []);
+}
+
+#[test]
+fn leases_policy_and_administration_are_answered_by_a_sentence() {
+    let done = r#"{"type": "success", "message": "Done"}"#;
+    let hour = "1h".parse().unwrap();
+
+    let (line, reply) = exchange(done, |client| client.renew(Renew { lease: hour }));
+    assert_eq!(line, r#"{"type": "renew", "for": "1h"}"#);
+    assert_eq!(reply.unwrap(), "Done");
+
+    let (line, reply) = exchange(done, |client| {
+        client.set(Set {
+            uid: 1000,
+            wish: wish(),
+            lease: Some(hour),
+            force: false,
+        })
+    });
+    assert_eq!(
+        line,
+        r#"{"type": "set", "uid": 1000, "cpu": 4, "mem": "16G", "for": "1h"}"#
+    );
+    assert_eq!(reply.unwrap(), "Done");
+
+    let (line, reply) = exchange(done, Client::reload);
+    assert_eq!(line, r#"{"type": "reload"}"#);
+    assert_eq!(reply.unwrap(), "Done");
 }
 
 #[test]
