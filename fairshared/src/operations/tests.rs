@@ -3,12 +3,16 @@
 use std::collections::HashMap;
 use std::process::{Child, Command, Stdio};
 
-use fairshare_core::ledger::Capacity;
+use fairshare_core::ledger::{Capacity, SessionId};
+use fairshare_core::{Limits, Policy};
+use fairshare_protocol::{CloseSession, OpenSession, Resize, Wish};
 use tokio::sync::Notify;
 
+use super::enforcing::{LONGEST_RETRY, LOWERING_PAUSE, LOWERING_STEPS};
 use super::*;
 use crate::book::Book;
-use crate::cgroup::SliceCgroup;
+use crate::cgroup::{Enforced, Limit, SliceCgroup};
+use crate::enforcement::{Applied, EnforcementError};
 use crate::snapshot::Snapshot;
 
 const UID: u32 = 4242;

@@ -1,0 +1,218 @@
+//! Seeing to it that what the ledger says holds: at once, in steps, or by trying again.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use fairshare_core::Limits;
+use fairshare_core::ledger::{Change, SessionId};
+use tracing::{info, warn};
+
+use super::Operations;
+use crate::enforcement::{Applied, Enforcement, EnforcementError};
+use crate::leader::Place;
+
+/// The pause between two steps of lowering memory.
+pub(super) const LOWERING_PAUSE: Duration = Duration::from_millis(200);
+/// How many steps memory may take to come down before what does not fit is killed: 10 s.
+pub(super) const LOWERING_STEPS: u32 = 50;
+/// The first pause before limits that could not be set are tried again; each further one is twice
+/// as long.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// The longest such pause.
+pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(60);
+
+impl<E: Enforcement> Operations<E> {
+    /// Brings what is enforced in line with the ledger for every user: after a start, and after
+    /// the bus was away.
+    pub(crate) async fn look_at_all(self: &Arc<Self>) {
+        let users: Vec<u32> = self
+            .book
+            .with(|book| book.ledger().accounts().map(|(uid, _)| uid).collect())
+            .await;
+        for uid in users {
+            self.look_at(uid).await;
+        }
+    }
+
+    /// Brings what is enforced in line with the ledger for one user; what fails is tried again.
+    pub(crate) async fn look_at(self: &Arc<Self>, uid: u32) {
+        if let Err(fault) = self.align(uid).await {
+            warn!(uid, "limits are not set: {fault}, trying again");
+            self.try_again(uid);
+        }
+    }
+
+    pub(super) async fn align(self: &Arc<Self>, uid: u32) -> Result<(), EnforcementError> {
+        let _turn = self.turns.take(uid).await;
+        let account = self
+            .book
+            .with(move |book| book.ledger().account(uid).cloned())
+            .await;
+        let Some(account) = account else {
+            return Ok(());
+        };
+        let limits = account.limits();
+        let mut result = match self.limit(uid, &limits).await {
+            Err(EnforcementError::NoSlice { .. }) => Ok(()),
+            result => result.map(drop),
+        };
+        for (&session, opened) in account.sessions() {
+            if self.place_of(uid, opened.leader) == Some(Place::Elsewhere) {
+                let pid = opened.leader.pid;
+                let adopted = self.limit_session(uid, session, pid, Place::Elsewhere, &limits);
+                result = result.and(adopted.await.map(drop));
+            }
+        }
+        result?;
+        self.forget_if_gone(uid).await;
+        Ok(())
+    }
+
+    /// Has a task set this user's limits until they hold. systemd may have been too busy to answer,
+    /// and nothing else would come back to it before the next login.
+    pub(super) fn try_again(self: &Arc<Self>, uid: u32) {
+        let mut unlimited = self
+            .unlimited
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !unlimited.insert(uid) {
+            return;
+        }
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut pause = FIRST_RETRY;
+            loop {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_RETRY);
+                let aligned = match this.enforcement.caught_up().await {
+                    Ok(()) => this.align(uid).await,
+                    Err(fault) => Err(fault),
+                };
+                match aligned {
+                    Ok(()) => break,
+                    Err(fault) => warn!(uid, "limits are not set: {fault}, trying again"),
+                }
+            }
+            info!(uid, "limits are set");
+            let mut unlimited = this
+                .unlimited
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            unlimited.remove(&uid);
+        });
+    }
+
+    /// Makes the limits hold for a session; a leader that nobody placed is adopted.
+    pub(super) async fn limit_session(
+        self: &Arc<Self>,
+        uid: u32,
+        session: SessionId,
+        pid: u32,
+        place: Place,
+        limits: &Limits,
+    ) -> Result<Applied, EnforcementError> {
+        match place {
+            Place::Inside | Place::InOther(_) => self.limit(uid, limits).await,
+            Place::Elsewhere => {
+                info!(
+                    uid,
+                    session,
+                    leader = pid,
+                    "adopting a login that nobody placed"
+                );
+                let applied = self.enforcement.adopt(uid, session, pid, limits).await;
+                self.applied(uid, applied).await
+            }
+        }
+    }
+
+    pub(super) async fn limit(
+        self: &Arc<Self>,
+        uid: u32,
+        limits: &Limits,
+    ) -> Result<Applied, EnforcementError> {
+        let applied = self.enforcement.limit(uid, limits).await;
+        self.applied(uid, applied).await
+    }
+
+    /// Sees to what follows from limits that were set.
+    async fn applied(
+        self: &Arc<Self>,
+        uid: u32,
+        applied: Result<Applied, EnforcementError>,
+    ) -> Result<Applied, EnforcementError> {
+        let applied = applied?;
+        if applied.to_undo {
+            self.book.with(move |book| book.must_undo(uid)).await;
+        }
+        if applied.lowering {
+            self.lower_in_background(uid);
+        } else if !applied.differences.is_empty() {
+            warn!(
+                uid,
+                "not enforced as asked: {}",
+                applied.differences.join("; ")
+            );
+        }
+        Ok(applied)
+    }
+
+    pub(super) async fn enforce_change(self: &Arc<Self>, uid: u32, change: &Change) {
+        match self.limit(uid, &change.limits).await {
+            Ok(_) | Err(EnforcementError::NoSlice { .. }) => {}
+            Err(fault) => {
+                warn!(uid, "limits are not set: {fault}, trying again");
+                self.try_again(uid);
+            }
+        }
+    }
+
+    /// Lowers memory step by step. Each step takes the user's turn, so that requests and logins
+    /// come in between; it is always lowered to what the ledger says now.
+    fn lower_in_background(self: &Arc<Self>, uid: u32) {
+        let mut lowering = self.lowering.lock().unwrap_or_else(PoisonError::into_inner);
+        if lowering.insert(uid) {
+            let this = Arc::clone(self);
+            tokio::spawn(async move { this.lower(uid).await });
+        }
+    }
+
+    async fn lower(self: Arc<Self>, uid: u32) {
+        let mut steps = 0;
+        loop {
+            tokio::time::sleep(LOWERING_PAUSE).await;
+            let _turn = self.turns.take(uid).await;
+            let wanted = self.book.with(move |book| book.limits(uid)).await;
+            let Some(limits) = wanted else { break };
+            // The steps go on counting: asking again and again must not put the end off.
+            steps += 1;
+            match self
+                .enforcement
+                .lower(uid, &limits, steps >= LOWERING_STEPS)
+                .await
+            {
+                Ok(applied) if applied.lowering => continue,
+                Ok(applied) if applied.differences.is_empty() => {
+                    info!(uid, to = %limits.allocation.mem, "memory is lowered");
+                }
+                Ok(applied) => {
+                    warn!(
+                        uid,
+                        "not enforced as asked: {}",
+                        applied.differences.join("; ")
+                    );
+                }
+                Err(EnforcementError::NoSlice { .. }) => {}
+                Err(fault) => {
+                    warn!(uid, "memory is not lowered: {fault}, trying again");
+                    self.try_again(uid);
+                }
+            }
+            break;
+        }
+        self.lowering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&uid);
+    }
+}

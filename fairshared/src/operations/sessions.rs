@@ -1,0 +1,265 @@
+//! Sessions: what begins one, what ends one, and what is left when all have ended.
+
+use std::sync::Arc;
+
+use fairshare_core::ledger::{Change, Closed, Leader, SessionId};
+use fairshare_protocol::{
+    Allocation, CloseSession, Cpus, ErrorCode, MemorySize, OpenSession, Reply, SessionOpened,
+    Tasks, printable,
+};
+use tracing::{error, warn};
+
+use super::{Operations, Origin};
+use crate::cgroup::{Enforced, Limit};
+use crate::decision::{Decision, Verdict};
+use crate::enforcement::Enforcement;
+use crate::leader::{Place, Process};
+
+/// The longest service name that is kept, in characters.
+const LONGEST_SERVICE: usize = 64;
+
+impl<E: Enforcement> Operations<E> {
+    /// `open_session`: records the session and makes the user's limits hold around its leader.
+    pub(crate) async fn open_session(self: Arc<Self>, open: OpenSession) -> Reply {
+        let uid = open.uid;
+        if !self.book.with(move |book| book.covers(uid)).await {
+            return ignored(uid, format!("User {uid} is not covered by policy"));
+        }
+        let process = match Process::look(open.pid) {
+            Ok(process) if open.pid > 1 => process,
+            Ok(_) => return Reply::error(ErrorCode::InvalidValue, "Process 1 leads no session"),
+            Err(error) => {
+                return Reply::error(ErrorCode::InvalidValue, format!("No such leader: {error}"));
+            }
+        };
+        let place = process.place(uid, &self.enforcement.slice(uid));
+        if let Place::InOther(other) = place {
+            return ignored(
+                uid,
+                format!("Process {} stays in user {other}'s slice", open.pid),
+            );
+        }
+        let service: String = printable(&open.service.unwrap_or_default())
+            .chars()
+            .take(LONGEST_SERVICE)
+            .collect();
+
+        let _turn = self.turns.take(uid).await;
+        // Others may have had their turn for long: the process may have gone, or have been moved.
+        let Some(process) = Process::find(process.leader) else {
+            return Reply::error(ErrorCode::InvalidValue, "The leader is gone");
+        };
+        let place = process.place(uid, &self.enforcement.slice(uid));
+        let (leader, name) = (process.leader, service.clone());
+        let opened = self
+            .book
+            .with(move |book| book.open_session(uid, leader, &name))
+            .await;
+        if !opened.again {
+            self.watch_leader(opened.session, process);
+        }
+        let (session, limits) = (opened.session, opened.limits);
+        let applied = self
+            .limit_session(uid, session, leader.pid, place, &limits)
+            .await;
+        let decision = |verdict| {
+            Decision::new("open_session", verdict, uid)
+                .by(0)
+                .session(session)
+                .leader(leader.pid, &service)
+                .to(limits.allocation)
+        };
+        match applied {
+            Ok(applied) => {
+                decision(Verdict::Granted).log();
+                let allocation = figures_that_hold(limits.allocation, &applied.enforced);
+                Reply::SessionOpened(SessionOpened {
+                    session,
+                    allocation,
+                })
+            }
+            Err(fault) => {
+                decision(Verdict::NotEnforced)
+                    .because(fault.to_string())
+                    .log();
+                self.try_again(uid);
+                Reply::error(
+                    ErrorCode::NotEnforced,
+                    format!("Limits are not set: {fault}"),
+                )
+            }
+        }
+    }
+
+    /// `close_session`: answers when the ledger has closed it; limits follow.
+    pub(crate) async fn close_session(self: Arc<Self>, close: CloseSession, by: u32) -> Reply {
+        let found = self.book.with(move |book| match close {
+            CloseSession {
+                session: Some(session),
+                ..
+            } => Some(session),
+            CloseSession {
+                uid: Some(uid),
+                pid: Some(pid),
+                ..
+            } => book.ledger().session_of(uid, pid),
+            CloseSession { .. } => None,
+        });
+        let closed = match found.await {
+            Some(session) => self.end_session(session, Origin::Asked(by)).await,
+            None => None,
+        };
+        match closed {
+            Some(closed) => {
+                let session = closed.session;
+                Reply::Success {
+                    message: format!("Session {session} closed"),
+                }
+            }
+            None => Reply::error(ErrorCode::NoSession, "No such session is open"),
+        }
+    }
+
+    /// Ends a session. Returns when the ledger has; a grant that went back with it is taken off
+    /// the kernel behind that.
+    pub(crate) async fn end_session(
+        self: &Arc<Self>,
+        session: SessionId,
+        origin: Origin,
+    ) -> Option<Closed> {
+        let uid = self
+            .book
+            .with(move |book| book.ledger().owner(session))
+            .await?;
+        let turn = self.turns.take(uid).await;
+        let closed = self
+            .book
+            .with(move |book| book.close_session(session))
+            .await?;
+        Decision::new("close_session", Verdict::Granted, uid)
+            .by(origin.by())
+            .session(session)
+            .from(closed.returned.as_ref().map(|change| change.from))
+            .to(closed.returned.as_ref().map(Change::to))
+            .because(origin.reason())
+            .log();
+        if closed.last {
+            let this = Arc::clone(self);
+            let returned = closed.returned.clone();
+            tokio::spawn(async move {
+                if let Some(change) = returned {
+                    this.enforce_change(uid, &change).await;
+                }
+                this.forget_if_gone(uid).await;
+                drop(turn);
+            });
+        }
+        Some(closed)
+    }
+
+    /// Takes up what was recorded before a restart: sessions whose leaders are gone end, the
+    /// others are watched again.
+    pub(crate) async fn resume(self: &Arc<Self>) {
+        for (session, leader) in self.book.with(|book| book.leaders()).await {
+            match Process::find(leader) {
+                Some(process) => self.watch_leader(session, process),
+                None => {
+                    self.end_session(session, Origin::LeaderGone).await;
+                }
+            }
+        }
+    }
+
+    /// The user's slice has gone, and with it every process and limit in it.
+    pub(crate) async fn slice_gone(self: &Arc<Self>, uid: u32) {
+        let _turn = self.turns.take(uid).await;
+        // A new login can bring it back before this is heard.
+        if self.enforcement.look(uid).is_none() {
+            self.forget(uid).await;
+        }
+    }
+
+    fn watch_leader(self: &Arc<Self>, session: SessionId, process: Process) {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            match process.gone().await {
+                Ok(()) => {
+                    this.end_session(session, Origin::LeaderGone).await;
+                }
+                Err(error) => {
+                    error!(
+                        session,
+                        "cannot watch the leader: {error}; its close is waited for"
+                    );
+                }
+            }
+        });
+    }
+
+    /// A user without a session whose slice is not there has left nothing behind.
+    pub(super) async fn forget_if_gone(&self, uid: u32) {
+        let without_session = self.book.with(move |book| {
+            book.ledger()
+                .account(uid)
+                .is_some_and(|account| account.sessions().is_empty())
+        });
+        if without_session.await && self.enforcement.look(uid).is_none() {
+            self.forget(uid).await;
+        }
+    }
+
+    async fn forget(&self, uid: u32) {
+        let known = self.book.with(move |book| {
+            let known = book.ledger().account(uid).is_some();
+            known.then(|| book.forget(uid))
+        });
+        let Some((sessions, to_undo)) = known.await else {
+            return;
+        };
+        for session in sessions {
+            Decision::new("close_session", Verdict::Granted, uid)
+                .session(session)
+                .because(Origin::SliceGone.reason())
+                .log();
+        }
+        if let Err(fault) = self.enforcement.forget(uid, to_undo).await {
+            warn!(
+                uid,
+                "limits that outlive the slice are not all taken back: {fault}, ignoring"
+            );
+        }
+    }
+
+    pub(super) fn place_of(&self, uid: u32, leader: Leader) -> Option<Place> {
+        let process = Process::find(leader)?;
+        Some(process.place(uid, &self.enforcement.slice(uid)))
+    }
+}
+
+fn ignored(uid: u32, message: String) -> Reply {
+    Decision::new("open_session", Verdict::Ignored, uid)
+        .by(0)
+        .because(message.as_str())
+        .log();
+    Reply::SessionIgnored { message }
+}
+
+/// The allocation with the figures of the kernel where it enforces some: what a user is told at
+/// login is what holds.
+fn figures_that_hold(allocation: Allocation, enforced: &Enforced) -> Allocation {
+    let figure = |limit| match limit {
+        Limit::At(value) => Some(value),
+        Limit::Max | Limit::Missing => None,
+    };
+    Allocation {
+        cpu: figure(enforced.cpu)
+            .and_then(Cpus::from_quota_per_second)
+            .unwrap_or(allocation.cpu),
+        mem: figure(enforced.mem)
+            .and_then(MemorySize::from_bytes)
+            .unwrap_or(allocation.mem),
+        tasks: figure(enforced.tasks)
+            .and_then(Tasks::new)
+            .unwrap_or(allocation.tasks),
+    }
+}
