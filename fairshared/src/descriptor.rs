@@ -34,10 +34,15 @@ pub(crate) fn inherited_socket() -> io::Result<Option<UnixListener>> {
 
 /// Waits until a descriptor can be read. Without an event nothing runs.
 pub(crate) async fn readable(descriptor: OwnedFd) -> io::Result<()> {
+    watched(descriptor)?.readable().await.map(drop)
+}
+
+/// Takes a descriptor that can be waited for more than once.
+pub(crate) fn watched(descriptor: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an `OwnedFd` stays open and the same until it is dropped, and the `AsyncFd` owns it
     // until it is dropped itself.
     let registered = unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }?;
-    registered.readable().await.map(drop)
+    Ok(registered)
 }
 
 /// Whether a descriptor can be read now.

@@ -16,6 +16,8 @@ mod book;
 #[cfg_attr(not(test), expect(dead_code, reason = "joined up by the daemon next"))]
 mod capacity;
 mod cgroup;
+#[cfg_attr(not(test), expect(dead_code, reason = "joined up by the daemon next"))]
+mod clock;
 mod connection;
 mod daemon;
 mod decision;
