@@ -26,6 +26,8 @@ mod enforcement;
 mod leader;
 mod listener;
 mod logging;
+#[cfg_attr(not(test), expect(dead_code, reason = "joined up by the daemon next"))]
+mod names;
 mod operations;
 mod policy_file;
 mod snapshot;
@@ -34,6 +36,9 @@ mod turns;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if names::is_worker() {
+        return names::worker::run();
+    }
     let args = args::parse();
     logging::start();
     match daemon::run(&args) {
