@@ -31,6 +31,8 @@ mod names;
 mod operations;
 mod policy_file;
 mod snapshot;
+#[cfg_attr(not(test), expect(dead_code, reason = "joined up by the daemon next"))]
+mod terminal;
 mod turns;
 
 use std::process::ExitCode;
