@@ -1,15 +1,42 @@
-//! The policy file: parsing, checking, and what it comes to for a user.
+//! Policy: what files say, whether it makes sense, and what it comes to for a user.
 //!
-//! The text becomes a YAML value first and is then read key by key. A derived reader would stop at
-//! the first fault and let the last of two equal keys win; this one reports every fault it finds.
+//! Texts become values that know their place ([`yaml`](self::yaml)), values become sections, merged
+//! file by file, and sections are checked against each other. Everything that is wrong is found at
+//! once, each with file, line and column. Percentages stay what they are until they meet the
+//! machine, so a policy can be put on a machine that has changed without reading it again.
 
-use std::fmt;
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use fairshare_protocol::{Allocation, Cpus, MemorySize, Tasks};
-use serde_yaml::Value;
+use fairshare_protocol::{Cpus, MemorySize, Tasks};
 
 use crate::Entitlement;
+use crate::ledger::Capacity;
+
+mod checks;
+mod explain;
+mod leaf;
+mod problem;
+mod reading;
+mod resolve;
+mod sections;
+mod source;
+mod subject;
+mod value;
+mod yaml;
+
+pub use explain::{Candidate, Difference, Explained};
+pub use problem::{Excerpt, Look, MAX_PROBLEMS, Problem, Severity, report};
+pub use source::{Place, Source};
+pub use subject::{Group, Members, Subject};
+pub use value::{LONGEST_TIME, MAX_PRIORITY, MAX_WEIGHT, SHORTEST_TIME};
+pub use yaml::{MAX_DEPTH, MAX_VALUES};
+
+use problem::Problems;
+use resolve::Base;
+use sections::{Resource, Scope, Section, Sections};
+use value::{Hundredths, Value};
 
 /// The tasks that a user gets where policy does not say: room for a desktop's worth of programs,
 /// far from what freezes a machine.
@@ -23,14 +50,42 @@ pub const LEAST_MEMORY: u64 = 64 << 20;
 /// The least tasks that a default may give: a login by ssh with `systemd --user` takes ten.
 pub const LEAST_TASKS: u64 = 32;
 /// The largest policy text that is read, in bytes. YAML aliases can make a short text long in
-/// memory; the parser bounds that, and this bounds the text.
+/// memory; [`MAX_VALUES`] bounds that, and this bounds the text.
 pub const MAX_TEXT: usize = 1024 * 1024;
+/// The most files that are read together.
+pub const MAX_SOURCES: usize = 256;
+/// Where the kernel begins to reclaim where policy does not say, in percent of the memory limit.
+pub const DEFAULT_MEM_HIGH: Option<u8> = None;
+/// How long before an idle grant is taken back its user is told, where policy does not say.
+pub const BUILT_IN_NOTICE: Duration = Duration::from_secs(15 * 60);
+/// The half-life of recent use where policy does not say.
+pub const BUILT_IN_HALF_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long a request may wait where policy does not say.
+pub const BUILT_IN_LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
-/// A policy that was read and found without fault.
+/// A policy that was read and found without fault, on one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
+    files: Arc<[String]>,
+    sections: Arc<Sections>,
+    exempt: Arc<Members>,
+    administrators: Arc<Members>,
+    machine: Machine,
+    /// What a user gets whom no group and no user section is for.
     everyone: Arc<Entitlement>,
-    slice: SliceScheme,
+    /// What a user gets whom one group section is for, in the order of the sections.
+    one_group: Arc<[Arc<Entitlement>]>,
+}
+
+/// What a machine has: the facts that percentages are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// CPUs that are online, in thousandths.
+    pub cpu_thousandths: u64,
+    /// Memory in bytes.
+    pub mem_bytes: u64,
+    /// How many tasks the kernel can have: `kernel.pid_max`.
+    pub tasks: u64,
 }
 
 /// Which slice carries a user's allocation.
@@ -43,22 +98,34 @@ pub enum SliceScheme {
     Fairshare,
 }
 
-/// A fault in a policy file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where in the file: a path of keys such as `defaults.cpu`, or a line and column.
-    pub place: Option<String>,
-    /// What is wrong and what to write instead.
-    pub message: String,
+/// Whether what is decided is also set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Enforce {
+    /// It is.
+    #[default]
+    On,
+    /// It is decided, logged and shown, and nothing is set.
+    Watch,
 }
 
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Some(place) => write!(f, "{place}: {}", self.message),
-            None => f.write_str(&self.message),
-        }
-    }
+/// What the members of a group may hold together. `None`: no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// CPUs.
+    pub cpu: Option<Cpus>,
+    /// Memory.
+    pub mem: Option<MemorySize>,
+    /// Processes and threads.
+    pub tasks: Option<Tasks>,
+}
+
+/// How the queue orders requests and how long they may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueTerms {
+    /// After which time recent use counts half.
+    pub half_life: Duration,
+    /// The longest that a request may wait; `None`: as long as its user likes.
+    pub longest_wait: Option<Duration>,
 }
 
 /// Whether policy covers a user: root, system accounts and `nobody` are not covered.
@@ -71,423 +138,266 @@ pub fn covers(uid: u32, uid_min: u32) -> bool {
 }
 
 impl Policy {
-    /// Reads the text of a policy file.
+    /// Reads policy files, the later ones winning over the earlier in each single key. Returns
+    /// the policy and what is odd about it.
     ///
     /// # Errors
-    /// Every problem found, in the order of the keys above: at least one.
-    pub fn parse(text: &str) -> Result<Self, Vec<Problem>> {
-        let mut reader = Reader {
-            problems: Vec::new(),
+    /// Every problem found, warnings too, in the order of the files: at least one error.
+    pub fn read(
+        sources: &[Source],
+        machine: &Machine,
+    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let mut problems = Problems::new(sources);
+        let mut sections = Sections::default();
+        let mut all_understood = true;
+        if sources.len() > MAX_SOURCES {
+            problems.without_place(format!("more than {MAX_SOURCES} files"), None);
+        }
+        for (index, source) in (0_u32..).zip(sources).take(MAX_SOURCES) {
+            if source.text.len() > MAX_TEXT {
+                problems.whole_file(index, format!("larger than {MAX_TEXT} bytes"));
+                all_understood = false;
+                continue;
+            }
+            match yaml::read(&source.text, index, &mut problems) {
+                Ok(Some(root)) => reading::read(&root, &mut sections, &mut problems),
+                Ok(None) => {}
+                Err(yaml::Unreadable) => all_understood = false,
+            }
+        }
+        // What is missing may stand in the file that was not understood.
+        if all_understood {
+            checks::complete(&sections, &mut problems);
+        }
+        checks::reserve(&sections, machine, &mut problems);
+        checks::group_order(&sections, &mut problems);
+        sections.rank_groups();
+        let base = base(&sections, machine);
+        checks::sections(&sections, &base, &mut problems);
+        if problems.has_errors() {
+            return Err(problems.into_sorted());
+        }
+        let files = sources.iter().map(|source| source.name.clone()).collect();
+        let policy = Self::new(files, Arc::new(sections), *machine);
+        Ok((policy, problems.into_sorted()))
+    }
+
+    fn new(files: Arc<[String]>, sections: Arc<Sections>, machine: Machine) -> Self {
+        let base = base(&sections, &machine);
+        let everybody = &sections.everybody;
+        let resolved = |chain: &[&Scope], budgets| {
+            let (entitlement, _) = resolve::resolve(chain, budgets, &base);
+            Arc::new(entitlement)
         };
-        let policy = reader.policy(text);
-        match policy {
-            Some(policy) if reader.problems.is_empty() => Ok(policy),
-            _ => Err(reader.problems),
+        let everyone = resolved(&[everybody], Vec::new());
+        let groups = sections.groups.entries.iter();
+        let one_group = groups
+            .map(|group| resolved(&[&group.scope, everybody], group.budget_names()))
+            .collect();
+        let members = |users, groups| Arc::new(Members::new(users, groups));
+        Self {
+            exempt: members(&sections.exempt_users, &sections.exempt_groups),
+            administrators: members(
+                &sections.administrators_users,
+                &sections.administrators_groups,
+            ),
+            files,
+            sections,
+            machine,
+            everyone,
+            one_group,
         }
     }
 
-    /// What policy gives a user that it [covers].
-    pub fn entitlement(&self, _uid: u32) -> Arc<Entitlement> {
-        Arc::clone(&self.everyone)
+    /// The same policy on a machine that has changed: percentages follow.
+    #[must_use]
+    pub fn with_machine(&self, machine: &Machine) -> Self {
+        Self::new(
+            Arc::clone(&self.files),
+            Arc::clone(&self.sections),
+            *machine,
+        )
+    }
+
+    /// What policy gives a user that it [covers]. All users whom no section is for share one
+    /// entitlement, and so do all whom only the same group's section is for.
+    ///
+    /// The cost grows with the number of the subject's groups and not with that of sections.
+    pub fn entitlement(&self, subject: &Subject<'_>) -> Arc<Entitlement> {
+        let (users, groups) = self.sections_for(subject);
+        match (users.as_slice(), groups.as_slice()) {
+            ([], []) => return Arc::clone(&self.everyone),
+            ([], [only]) => {
+                if let Some(entitlement) = self.one_group.get(*only) {
+                    return Arc::clone(entitlement);
+                }
+            }
+            _ => {}
+        }
+        let (chain, budgets) = self.chain_of(&users, &groups);
+        let (entitlement, _) = resolve::resolve(&chain, budgets, &self.base());
+        Arc::new(entitlement)
+    }
+
+    /// The scopes that are for a user, the most specific first, and the budgets they count
+    /// against.
+    fn chain(&self, subject: &Subject<'_>) -> (Vec<&Scope>, Vec<String>) {
+        let (users, groups) = self.sections_for(subject);
+        self.chain_of(&users, &groups)
+    }
+
+    /// The positions of the sections that are for a user, in the order of precedence.
+    fn sections_for(&self, subject: &Subject<'_>) -> (Vec<usize>, Vec<usize>) {
+        let sections = &self.sections;
+        let users = subject
+            .called()
+            .filter_map(|who| sections.users.find(&who))
+            .collect();
+        let mut groups: Vec<usize> = Vec::new();
+        if !sections.groups.entries.is_empty() {
+            let called = subject.groups.iter().flat_map(Group::called);
+            groups.extend(called.filter_map(|who| sections.groups.find(&who)));
+        }
+        groups.sort_by_key(|index| sections.ranks.get(*index).copied());
+        groups.dedup();
+        (users, groups)
+    }
+
+    fn chain_of(&self, users: &[usize], groups: &[usize]) -> (Vec<&Scope>, Vec<String>) {
+        let sections = &self.sections;
+        let users = users
+            .iter()
+            .filter_map(|index| sections.users.entries.get(*index));
+        let groups = groups
+            .iter()
+            .filter_map(|index| sections.groups.entries.get(*index));
+        let budgets = groups.clone().flat_map(Section::budget_names).collect();
+        let scopes = users.chain(groups).map(|section| &section.scope);
+        (scopes.chain([&sections.everybody]).collect(), budgets)
+    }
+
+    /// Whether policy lets a user be, by name or by group.
+    pub fn exempts(&self, subject: &Subject<'_>) -> bool {
+        self.exempt.contains(subject)
+    }
+
+    /// Whether more than the UID of a user must be known to say what they get. Where it is not
+    /// so, no name service need be asked at a login. For administrators see
+    /// [`Members::needs_names`].
+    pub fn needs_names(&self) -> bool {
+        let named = |who: &sections::Who| matches!(who, sections::Who::Name(_));
+        !self.sections.groups.entries.is_empty()
+            || self.sections.users.index.keys().any(named)
+            || self.exempt.needs_names()
+    }
+
+    /// What grants may come to together: what the machine has, less the reserve, times overcommit.
+    pub fn capacity(&self) -> Capacity {
+        let left = self.base().left;
+        let factor = |resource| {
+            let factor = self.sections.overcommit.get(&resource);
+            factor.copied().unwrap_or(Hundredths::ONE)
+        };
+        Capacity {
+            cpu_thousandths: factor(Resource::Cpu).times(left.cpu_thousandths),
+            mem_bytes: factor(Resource::Mem).times(left.mem_bytes),
+        }
+    }
+
+    /// The budgets of groups, by the name of their section.
+    pub fn budgets(&self) -> BTreeMap<String, Budget> {
+        let base = self.base();
+        let groups = self.sections.groups.entries.iter();
+        let with_budget = groups.filter(|group| !group.budget.is_empty());
+        let budget = |group: &Section| {
+            let amount = |resource| {
+                let given = group.budget.get(&resource)?;
+                Some(resolve::amount(resource, given.value, &base))
+            };
+            Budget {
+                cpu: amount(Resource::Cpu).map(resolve::cpus),
+                mem: amount(Resource::Mem).map(MemorySize::saturating_from_bytes),
+                tasks: amount(Resource::Tasks).map(resolve::tasks),
+            }
+        };
+        with_budget
+            .map(|group| (group.name.clone(), budget(group)))
+            .collect()
+    }
+
+    /// Who may change what others hold.
+    pub fn administrators(&self) -> &Members {
+        &self.administrators
+    }
+
+    /// Whether what is decided is also set.
+    pub fn enforce(&self) -> Enforce {
+        self.sections.enforce
+    }
+
+    /// Whether a refusal names who holds how much.
+    pub fn show_holders(&self) -> bool {
+        self.sections.show_holders
+    }
+
+    /// How the queue works.
+    pub fn queue(&self) -> QueueTerms {
+        QueueTerms {
+            half_life: self.sections.half_life.unwrap_or(BUILT_IN_HALF_LIFE),
+            longest_wait: match self.sections.longest_wait {
+                Some(Value::Time(time)) => Some(time),
+                Some(_) => None,
+                None => Some(BUILT_IN_LONGEST_WAIT),
+            },
+        }
     }
 
     /// Which slice carries an allocation.
     pub fn slice_scheme(&self) -> SliceScheme {
-        self.slice
+        self.sections.slice
+    }
+
+    /// The machine that percentages are of.
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    /// What a user gets whom no group and no user section is for.
+    pub fn everyone(&self) -> &Entitlement {
+        &self.everyone
+    }
+
+    /// How many groups and how many users have a section of their own.
+    pub fn section_counts(&self) -> (usize, usize) {
+        let sections = &self.sections;
+        (sections.groups.entries.len(), sections.users.entries.len())
+    }
+
+    fn base(&self) -> Base {
+        base(&self.sections, &self.machine)
     }
 }
 
-/// Reads values and collects what is wrong with them.
-struct Reader {
-    problems: Vec<Problem>,
-}
-
-/// One of the sections `defaults` and `max`, as far as the file gives it.
-#[derive(Default)]
-struct Section {
-    cpu: Option<Cpus>,
-    mem: Option<MemorySize>,
-    tasks: Option<Tasks>,
-    swap: Option<MemorySize>,
-}
-
-impl Reader {
-    fn problem(&mut self, place: &str, message: impl Into<String>) {
-        let place = (!place.is_empty()).then(|| place.to_owned());
-        self.problems.push(Problem {
-            place,
-            message: message.into(),
-        });
-    }
-
-    fn policy(&mut self, text: &str) -> Option<Policy> {
-        if text.len() > MAX_TEXT {
-            self.problem("", format!("larger than {MAX_TEXT} bytes"));
-            return None;
-        }
-        let root: Value = match serde_yaml::from_str(text) {
-            Ok(root) => root,
-            Err(error) => {
-                self.problem("", error.to_string());
-                return None;
-            }
-        };
-        let Value::Mapping(root) = root else {
-            self.problem("", "not a mapping: write the sections 'defaults' and 'max'");
-            return None;
-        };
-        let (mut defaults, mut max, mut slice) = (None, None, SliceScheme::Auto);
-        for (key, value) in &root {
-            match key.as_str() {
-                Some("defaults") => defaults = self.section("defaults", value, true),
-                Some("max") => max = self.section("max", value, false),
-                Some("slice") => slice = self.slice(value),
-                _ => {
-                    let key = shown(key);
-                    self.problem(&key, "unknown key (known: defaults, max, slice)");
-                }
-            }
-        }
-        for section in ["defaults", "max"] {
-            if !root.contains_key(section) {
-                self.problem("", format!("section '{section}' is missing"));
-            }
-        }
-        let everyone = Arc::new(self.entitlement(&defaults?, &max?)?);
-        Some(Policy { everyone, slice })
-    }
-
-    fn section(&mut self, name: &str, value: &Value, takes_swap: bool) -> Option<Section> {
-        let Value::Mapping(entries) = value else {
-            self.problem(name, "not a mapping: write for example {cpu: 2, mem: 8G}");
-            return None;
-        };
-        let mut section = Section::default();
-        for (key, value) in entries {
-            let key = shown(key);
-            let place = format!("{name}.{key}");
-            match key.as_str() {
-                "cpu" => section.cpu = self.number(&place, value),
-                "mem" => section.mem = self.size(&place, value),
-                "tasks" => section.tasks = self.number(&place, value),
-                "swap" if takes_swap => section.swap = self.size(&place, value),
-                _ => {
-                    let known = if takes_swap {
-                        "cpu, mem, tasks, swap"
-                    } else {
-                        "cpu, mem, tasks"
-                    };
-                    self.problem(&place, format!("unknown key (known: {known})"));
-                }
-            }
-        }
-        for key in ["cpu", "mem"] {
-            if !entries.contains_key(key) {
-                self.problem(name, format!("'{key}' is missing"));
-            }
-        }
-        if takes_swap {
-            self.room_to_log_in(name, &section);
-        }
-        Some(section)
-    }
-
-    /// Less than this and nobody but root could log in to mend it.
-    fn room_to_log_in(&mut self, name: &str, section: &Section) {
-        let mut check = |key: &str, given: Option<u64>, least: u64, shown: String| {
-            if given.is_some_and(|given| given < least) {
-                self.problem(
-                    &format!("{name}.{key}"),
-                    format!("too little to log in with (at least {shown})"),
-                );
-            }
-        };
-        check(
-            "cpu",
-            section.cpu.map(Cpus::thousandths),
-            LEAST_CPU,
-            "0.05".to_owned(),
-        );
-        check(
-            "mem",
-            section.mem.map(MemorySize::bytes),
-            LEAST_MEMORY,
-            "64M".to_owned(),
-        );
-        check(
-            "tasks",
-            section.tasks.map(Tasks::count),
-            LEAST_TASKS,
-            LEAST_TASKS.to_string(),
-        );
-    }
-
-    fn number<T>(&mut self, place: &str, value: &Value) -> Option<T>
-    where
-        T: std::str::FromStr<Err: fmt::Display>,
-    {
-        let text = match value {
-            Value::Number(number) => number.to_string(),
-            Value::String(text) => text.clone(),
-            other => {
-                self.problem(place, format!("a number is expected, not {}", kind(other)));
-                return None;
-            }
-        };
-        match text.parse() {
-            Ok(number) => Some(number),
-            Err(error) => {
-                self.problem(place, error.to_string());
-                None
-            }
-        }
-    }
-
-    fn size(&mut self, place: &str, value: &Value) -> Option<MemorySize> {
-        let text = match value {
-            Value::Number(number) => number.to_string(),
-            Value::String(text) => text.clone(),
-            other => {
-                let message = format!("a size such as 8G is expected, not {}", kind(other));
-                self.problem(place, message);
-                return None;
-            }
-        };
-        match text.parse() {
-            Ok(size) => Some(size),
-            Err(error) => {
-                let error: fairshare_protocol::InvalidMemorySize = error;
-                self.problem(place, format!("{error} (write for example 8G or 512M)"));
-                None
-            }
-        }
-    }
-
-    fn slice(&mut self, value: &Value) -> SliceScheme {
-        match value.as_str() {
-            Some("auto") => SliceScheme::Auto,
-            Some("fairshare") => SliceScheme::Fairshare,
-            _ => {
-                self.problem("slice", "write 'auto' or 'fairshare'");
-                SliceScheme::Auto
-            }
-        }
-    }
-
-    fn entitlement(&mut self, defaults: &Section, max: &Section) -> Option<Entitlement> {
-        let (default_tasks, max_tasks) = tasks(defaults.tasks, max.tasks)?;
-        let default = Allocation {
-            cpu: defaults.cpu?,
-            mem: defaults.mem?,
-            tasks: default_tasks,
-        };
-        let max = Allocation {
-            cpu: max.cpu?,
-            mem: max.mem?,
-            tasks: max_tasks,
-        };
-        let mut above = |key: &str, default: String, max: String| {
-            self.problem(
-                &format!("defaults.{key}"),
-                format!("{default} is above max.{key} ({max})"),
-            );
-        };
-        if default.cpu > max.cpu {
-            above("cpu", default.cpu.to_string(), max.cpu.to_string());
-        }
-        if default.mem > max.mem {
-            above("mem", default.mem.to_string(), max.mem.to_string());
-        }
-        if default.tasks > max.tasks {
-            above("tasks", default.tasks.to_string(), max.tasks.to_string());
-        }
-        Some(Entitlement {
-            swap: defaults.swap.unwrap_or(MemorySize::ZERO),
-            ..Entitlement::between(default, max)
-        })
-    }
-}
-
-/// The two task counts; one that is not written gives way to the one that is.
-fn tasks(default: Option<Tasks>, max: Option<Tasks>) -> Option<(Tasks, Tasks)> {
-    let built_in = Tasks::new(BUILT_IN_TASKS)?;
-    let built_in_max = Tasks::new(BUILT_IN_MAX_TASKS)?;
-    let default_or_built_in =
-        default.unwrap_or_else(|| max.map_or(built_in, |max| built_in.min(max)));
-    let max = max.unwrap_or_else(|| built_in_max.max(default_or_built_in));
-    Some((default_or_built_in, max))
-}
-
-fn shown(key: &Value) -> String {
-    match key {
-        Value::String(text) => fairshare_protocol::printable(text),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(value) => value.to_string(),
-        other => kind(other).to_owned(),
-    }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a text",
-        Value::Sequence(_) => "a list",
-        Value::Mapping(_) => "a mapping",
-        Value::Tagged(_) => "a tagged value",
+/// What percentages are of: the machine less the reserve, and never nothing.
+fn base(sections: &Sections, machine: &Machine) -> Base {
+    let whole = Base {
+        whole: *machine,
+        left: *machine,
+    };
+    let left = |resource, has: u64, least: u64| {
+        let given = sections.reserve.get(&resource);
+        let reserved = given.map_or(0, |given| resolve::amount(resource, given.value, &whole));
+        has.saturating_sub(reserved).max(least)
+    };
+    Base {
+        whole: *machine,
+        left: Machine {
+            cpu_thousandths: left(Resource::Cpu, machine.cpu_thousandths, LEAST_CPU),
+            mem_bytes: left(Resource::Mem, machine.mem_bytes, LEAST_MEMORY),
+            tasks: machine.tasks,
+        },
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FIRST_VERSION: &str = "defaults: {cpu: 2, mem: 8G}\nmax: {cpu: 8, mem: 32G}\n";
-
-    fn problems(text: &str) -> Vec<String> {
-        Policy::parse(text)
-            .unwrap_err()
-            .iter()
-            .map(ToString::to_string)
-            .collect()
-    }
-
-    #[test]
-    fn the_file_of_the_first_version_loads() {
-        let entitlement = Policy::parse(FIRST_VERSION).unwrap().entitlement(1000);
-        assert_eq!(
-            entitlement.default.to_string(),
-            "2 CPUs, 8G memory, 4096 tasks"
-        );
-        assert_eq!(
-            entitlement.max.to_string(),
-            "8 CPUs, 32G memory, 16384 tasks"
-        );
-        assert_eq!(entitlement.swap, MemorySize::ZERO);
-    }
-
-    #[test]
-    fn fractions_tasks_swap_and_plain_bytes_are_read() {
-        let text = "defaults: {cpu: 0.5, mem: 1073741824, tasks: 200, swap: 1GiB}\n\
-                    max: {cpu: '1.5', mem: 2 GB, tasks: 300}\nslice: fairshare\n";
-        let policy = Policy::parse(text).unwrap();
-        let entitlement = policy.entitlement(1000);
-        assert_eq!(
-            entitlement.default.to_string(),
-            "0.5 CPUs, 1G memory, 200 tasks"
-        );
-        assert_eq!(
-            entitlement.max.to_string(),
-            "1.5 CPUs, 2G memory, 300 tasks"
-        );
-        assert_eq!(entitlement.swap.to_string(), "1G");
-        assert_eq!(policy.slice_scheme(), SliceScheme::Fairshare);
-    }
-
-    #[test]
-    fn a_task_count_that_is_not_written_gives_way_to_the_one_that_is() {
-        let low_max = "defaults: {cpu: 1, mem: 1G}\nmax: {cpu: 1, mem: 1G, tasks: 100}";
-        let entitlement = Policy::parse(low_max).unwrap().entitlement(1000);
-        assert_eq!(entitlement.default.tasks.count(), 100);
-        let high = "defaults: {cpu: 1, mem: 1G, tasks: 20000}\nmax: {cpu: 1, mem: 1G}";
-        let entitlement = Policy::parse(high).unwrap().entitlement(1000);
-        assert_eq!(entitlement.max.tasks.count(), 20_000);
-    }
-
-    #[test]
-    fn every_problem_is_reported_at_once() {
-        let text = "defaults: {cpu: -1, mem: 8Q, colour: red}\nmax: {cpu: 8, swap: 1G}\nspeed: 3\n";
-        let found = problems(text).join("\n");
-        for part in [
-            "defaults.cpu: Invalid CPU count: -1",
-            "defaults.mem: Invalid memory size format: 8Q",
-            "defaults.colour: unknown key",
-            "max.swap: unknown key",
-            "max: 'mem' is missing",
-            "speed: unknown key",
-        ] {
-            assert!(found.contains(part), "{part} not in\n{found}");
-        }
-    }
-
-    #[test]
-    fn a_default_that_would_lock_everybody_out_is_refused() {
-        let found = problems("defaults: {cpu: 0.01, mem: 1M, tasks: 1}\nmax: {cpu: 1, mem: 1G}");
-        assert_eq!(
-            found,
-            [
-                "defaults.cpu: too little to log in with (at least 0.05)",
-                "defaults.mem: too little to log in with (at least 64M)",
-                "defaults.tasks: too little to log in with (at least 32)",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_default_above_the_maximum_is_refused() {
-        let found = problems("defaults: {cpu: 9, mem: 64G}\nmax: {cpu: 8, mem: 32G}");
-        assert_eq!(
-            found,
-            [
-                "defaults.cpu: 9 is above max.cpu (8)",
-                "defaults.mem: 64G is above max.mem (32G)"
-            ]
-        );
-    }
-
-    #[test]
-    fn a_key_written_twice_is_refused_with_its_place() {
-        let found = problems("defaults: {cpu: 1, mem: 1G, cpu: 8}\nmax: {cpu: 8, mem: 32G}");
-        assert_eq!(found.len(), 1);
-        assert!(
-            found[0].contains("duplicate") && found[0].contains("cpu"),
-            "{found:?}"
-        );
-    }
-
-    #[test]
-    fn what_is_no_policy_is_refused_with_a_reason() {
-        for text in [
-            "",
-            "~",
-            "[]",
-            "5",
-            "defaults: 5\nmax: 5",
-            "defaults: {cpu: 2, mem: 8G}",
-            "a: b: c",
-        ] {
-            assert!(!problems(text).is_empty(), "{text}");
-        }
-        let found = problems("defaults: {cpu: ~, mem: [8G]}\nmax: {cpu: 8, mem: true}").join("\n");
-        assert!(
-            found.contains("defaults.cpu: a number is expected, not nothing"),
-            "{found}"
-        );
-        assert!(
-            found.contains("defaults.mem: a size such as 8G is expected, not a list"),
-            "{found}"
-        );
-    }
-
-    #[test]
-    fn aliases_that_explode_are_refused() {
-        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
-        for level in 1..20 {
-            let inner = vec![format!("*a{}", level - 1); 9].join(", ");
-            text = format!("{text}a{level}: &a{level} [{inner}]\n");
-        }
-        assert!(!problems(&text).is_empty());
-    }
-
-    #[test]
-    fn root_system_accounts_and_nobody_are_not_covered() {
-        for uid in [0, 1, 999, 65_534, 65_535, u32::MAX] {
-            assert!(!covers(uid, 1000), "{uid}");
-        }
-        for uid in [1000, 60_000, 100_000, 1_234_567_890] {
-            assert!(covers(uid, 1000), "{uid}");
-        }
-        assert!(!covers(0, 0));
-    }
-}
+mod tests;

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// The policy that is read unless told otherwise.
-const DEFAULT_POLICY: &str = "/etc/fairshare/policy.d/default.yaml";
+pub(crate) const DEFAULT_POLICY: &str = "/etc/fairshare/policy.d";
 
 /// Gives each user of the machine a fair slice of it, from login to logout.
 ///
@@ -13,10 +13,14 @@ const DEFAULT_POLICY: &str = "/etc/fairshare/policy.d/default.yaml";
 /// The environment variable `RUST_LOG` sets what is logged (default: info).
 #[derive(Debug, Parser)]
 #[command(name = "fairshared", version, after_help = EXIT_CODES)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 #[command(group(clap::ArgGroup::new("policy_source").args(["policy", "policy_flag"])))]
 #[command(group(clap::ArgGroup::new("socket_source").args(["socket", "socket_flag"])))]
 pub(crate) struct Args {
-    /// Policy file [default: /etc/fairshare/policy.d/default.yaml]
+    #[command(subcommand)]
+    command: Option<Command>,
+
+    /// Policy file, or folder of which '*.yaml' is read [default: /etc/fairshare/policy.d]
     policy: Option<PathBuf>,
 
     /// Socket to listen on [default: /run/fairshare.sock]
@@ -43,11 +47,29 @@ pub(crate) struct Args {
     systemd_dir: PathBuf,
 }
 
+/// What else than serving the daemon can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Checks a policy and says what it comes to on this machine, without a change to anything
+    ///
+    /// Exit status: 0 good, 78 wrong. Warnings are shown and are no fault.
+    Check {
+        /// Files and folders, the later ones winning [default: /etc/fairshare/policy.d]
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+}
+
 const EXIT_CODES: &str = "Exit status: 0 ended by a signal, 1 could not start or go on, \
                           2 wrong usage, 78 missing or wrong policy.";
 
 impl Args {
-    /// The policy file.
+    /// What to do instead of serving.
+    pub(crate) fn command(&self) -> Option<&Command> {
+        self.command.as_ref()
+    }
+
+    /// The policy file or folder.
     pub(crate) fn policy(&self) -> &Path {
         let given = self.policy.as_deref().or(self.policy_flag.as_deref());
         given.unwrap_or(Path::new(DEFAULT_POLICY))
@@ -108,5 +130,17 @@ mod tests {
 
         assert!(args(&["/p", "--policy", "/q"]).is_err());
         assert!(args(&["/p", "/s", "--socket", "/t"]).is_err());
+    }
+
+    #[test]
+    fn check_is_a_command_and_a_file_of_that_name_is_reached_by_a_path() {
+        let check = args(&["check", "/a", "/b"]).unwrap();
+        assert!(matches!(check.command(), Some(Command::Check { paths }) if paths.len() == 2));
+        let bare = args(&["check"]).unwrap();
+        assert!(matches!(bare.command(), Some(Command::Check { paths }) if paths.is_empty()));
+        let file = args(&["./check", "/s"]).unwrap();
+        assert!(file.command().is_none());
+        assert_eq!(file.policy(), Path::new("./check"));
+        assert!(args(&["--policy", "/p", "check"]).is_err());
     }
 }

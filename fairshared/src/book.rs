@@ -6,10 +6,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fairshare_core::ledger::{
-    Capacity, Change, Closed, Leader, Ledger, Opened, Refusal, SessionId,
-};
-use fairshare_core::policy::{self, SliceScheme};
+use fairshare_core::ledger::{Change, Closed, Leader, Ledger, Opened, Refusal, SessionId};
+use fairshare_core::policy::{self, SliceScheme, Subject};
 use fairshare_core::{Limits, Policy};
 use fairshare_protocol::{MemorySize, Wish};
 use tokio::sync::{mpsc, oneshot};
@@ -93,16 +91,10 @@ async fn keep(mut book: Book, mut receiver: mpsc::Receiver<Work>) {
 
 impl Book {
     /// A book with what was saved in it.
-    pub(crate) fn new(
-        capacity: Capacity,
-        policy: Policy,
-        uid_min: u32,
-        snapshot: Snapshot,
-        saved: Saved,
-    ) -> Self {
-        let mut ledger = Ledger::new(capacity);
+    pub(crate) fn new(policy: Policy, uid_min: u32, snapshot: Snapshot, saved: Saved) -> Self {
+        let mut ledger = Ledger::new(policy.capacity());
         for (uid, user) in saved.users {
-            ledger.restore(uid, user, &policy.entitlement(uid));
+            ledger.restore(uid, user, &policy.entitlement(&Subject::of_uid(uid)));
         }
         ledger.continue_after(saved.last_session);
         let to_undo = saved.to_undo.into_iter().collect();
@@ -146,7 +138,7 @@ impl Book {
 
     /// See [`Ledger::open_session`].
     pub(crate) fn open_session(&mut self, uid: u32, leader: Leader, service: &str) -> Opened {
-        let entitlement = self.policy.entitlement(uid);
+        let entitlement = self.policy.entitlement(&Subject::of_uid(uid));
         let opened = self.ledger.open_session(uid, leader, service, &entitlement);
         if !opened.again {
             self.save(uid);
@@ -225,7 +217,10 @@ impl Book {
         let users: Vec<u32> = self.ledger.accounts().map(|(uid, _)| uid).collect();
         let mut changes = Vec::new();
         for uid in users {
-            if let Some(change) = self.ledger.entitle(uid, &self.policy.entitlement(uid)) {
+            if let Some(change) = self
+                .ledger
+                .entitle(uid, &self.policy.entitlement(&Subject::of_uid(uid)))
+            {
                 self.save(uid);
                 changes.push((uid, change));
             }

@@ -14,6 +14,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fairshare_core::policy::Machine;
 use tracing::warn;
 
 use crate::cgroup::{Ceiling, CgroupTree};
@@ -26,17 +27,6 @@ const MEMINFO: &str = "proc/meminfo";
 const PID_MAX: &str = "proc/sys/kernel/pid_max";
 /// The kernel makes no more processes and threads than this, which goes by the memory.
 const THREADS_MAX: &str = "proc/sys/kernel/threads-max";
-
-/// What the machine has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Machine {
-    /// CPUs, in thousandths.
-    pub(crate) cpu_thousandths: u64,
-    /// Memory in bytes.
-    pub(crate) mem_bytes: u64,
-    /// Processes and threads.
-    pub(crate) tasks: u64,
-}
 
 /// Reads what the machine has, as often as it is asked.
 #[derive(Debug)]
@@ -68,7 +58,7 @@ impl Meter {
                 .min(self.figure(THREADS_MAX, parse_count)?),
         };
         for ceiling in self.cgroups.ceilings_down_to(self.users) {
-            machine.lower_to(&ceiling);
+            lower(&mut machine, &ceiling);
         }
         self.last = Some(machine);
         Ok(machine)
@@ -92,16 +82,13 @@ impl Meter {
     }
 }
 
-impl Machine {
-    fn lower_to(&mut self, ceiling: &Ceiling) {
-        let lower =
-            |figure: &mut u64, to: Option<u64>| *figure = to.unwrap_or(*figure).min(*figure);
-        lower(&mut self.cpu_thousandths, ceiling.cpu_thousandths);
-        let cpus = ceiling.cpus.as_deref().and_then(parse_cpu_list);
-        lower(&mut self.cpu_thousandths, cpus.map(|cpus| cpus * 1000));
-        lower(&mut self.mem_bytes, ceiling.mem_bytes);
-        lower(&mut self.tasks, ceiling.tasks);
-    }
+fn lower(machine: &mut Machine, ceiling: &Ceiling) {
+    let lower = |figure: &mut u64, to: Option<u64>| *figure = to.unwrap_or(*figure).min(*figure);
+    lower(&mut machine.cpu_thousandths, ceiling.cpu_thousandths);
+    let cpus = ceiling.cpus.as_deref().and_then(parse_cpu_list);
+    lower(&mut machine.cpu_thousandths, cpus.map(|cpus| cpus * 1000));
+    lower(&mut machine.mem_bytes, ceiling.mem_bytes);
+    lower(&mut machine.tasks, ceiling.tasks);
 }
 
 fn read(path: &Path, parse: fn(&str) -> Option<u64>) -> io::Result<u64> {

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use fairshare_core::ledger::Capacity;
+use fairshare_core::Policy;
+use fairshare_core::policy::{Look, SliceScheme};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,19 +17,19 @@ use tracing::{error, info, warn};
 
 use crate::args::Args;
 use crate::book::{Book, BookHandle};
-use crate::capacity::Meter;
 use crate::cgroup::CgroupTree;
-use crate::enforcement::systemd::{BusEvent, Systemd, users_slice};
+use crate::enforcement::systemd::{BusEvent, Systemd};
 use crate::listener::Listener;
 use crate::operations::Operations;
 use crate::policy_file::PolicyFault;
+use crate::policy_source::PolicySource;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::{descriptor, policy_file};
 
 /// How many events of the bus may wait. The bus holds back the ones behind them.
 const BUS_EVENTS: usize = 1024;
 /// The status for a missing or wrong policy: `EX_CONFIG` of `sysexits.h(3head)`.
-const EX_CONFIG: u8 = 78;
+pub(crate) const EX_CONFIG: u8 = 78;
 
 /// Why the daemon could not start or go on.
 #[derive(Debug)]
@@ -64,7 +65,12 @@ impl Fault {
     /// Says what is wrong, to the log and to systemd.
     pub(crate) fn report(&self) {
         error!("{self}");
-        notify(&[NotifyState::Status(&self.to_string())]);
+        // A status is one line.
+        let summary = match self {
+            Self::Policy(fault) => fault.summary(),
+            other => other.to_string(),
+        };
+        notify(&[NotifyState::Status(&summary)]);
     }
 
     /// The status that the process ends with.
@@ -93,21 +99,20 @@ pub(crate) fn run(args: &Args) -> Result<(), Fault> {
 }
 
 async fn serve(args: &Args) -> Result<(), Fault> {
-    let policy = policy_file::read(args.policy()).map_err(Fault::Policy)?;
-    let scheme = policy.slice_scheme();
     let cgroups = CgroupTree::new(args.cgroup_root());
     if !cgroups.is_version_2() {
         return Err(Fault::NoCgroups {
             root: args.cgroup_root().display().to_string(),
         });
     }
-    let machine = Meter::new(cgroups.clone(), users_slice(scheme, args.systemd_dir()))
-        .read()
-        .map_err(Fault::system("learn what the machine has"))?;
-    let capacity = Capacity {
-        cpu_thousandths: machine.cpu_thousandths,
-        mem_bytes: machine.mem_bytes,
-    };
+    let source =
+        |scheme| PolicySource::new(args.policy(), cgroups.clone(), scheme, args.systemd_dir());
+    let first = SliceScheme::default();
+    let policy = read_policy(&source(first)).map_err(Fault::Policy)?;
+    let scheme = policy.slice_scheme();
+    // What bounds the users depends on where their slices lie, which only the policy says.
+    let source = source(scheme);
+    let policy = source.follow_machine(&policy).unwrap_or(policy);
     let inherited =
         descriptor::inherited_socket().map_err(Fault::system("take the socket from systemd"))?;
     let listen = format!("listen on {}", args.socket().display());
@@ -116,7 +121,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     let (snapshot, saved) = Snapshot::open(args.state_dir()).map_err(Fault::Snapshot)?;
     info!(users = saved.users.len(), "ledger opened");
 
-    let book = Book::new(capacity, policy, policy_file::uid_min(), snapshot, saved);
+    let book = Book::new(policy, policy_file::uid_min(), snapshot, saved);
     let (bus_sender, bus_events) = mpsc::channel(BUS_EVENTS);
     let systemd = Systemd::start(scheme, cgroups, args.systemd_dir(), bus_sender);
     let (book, mut book_owner) = BookHandle::start(book);
@@ -129,7 +134,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     info!(socket = %args.socket().display(), policy = %args.policy().display(), "serving");
     tokio::select! {
         () = listener.serve(Arc::clone(&operations)) => {}
-        () = follow_signals(signals, args.policy(), &operations) => {}
+        () = follow_signals(signals, &source, &operations) => {}
         // Without it every login would wait in vain; started anew, the daemon has all it had.
         _ = &mut book_owner => return Err(Fault::Ledger),
     }
@@ -171,7 +176,7 @@ impl Signals {
 /// Returns when the daemon is to end.
 async fn follow_signals(
     mut signals: Signals,
-    policy: &Path,
+    source: &PolicySource,
     operations: &Arc<Operations<Systemd>>,
 ) {
     loop {
@@ -179,7 +184,7 @@ async fn follow_signals(
             _ = signals.terminate.recv() => return,
             _ = signals.interrupt.recv() => return,
             received = signals.hangup.recv() => match received {
-                Some(()) => reload(policy, operations).await,
+                Some(()) => reload(source, operations).await,
                 None => return,
             },
         }
@@ -187,18 +192,18 @@ async fn follow_signals(
 }
 
 /// Reads the policy again. One that is wrong changes nothing.
-async fn reload(path: &Path, operations: &Arc<Operations<Systemd>>) {
+async fn reload(source: &PolicySource, operations: &Arc<Operations<Systemd>>) {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         notify(&[NotifyState::Reloading, now]);
     }
-    match policy_file::read(path) {
+    match read_policy(source) {
         Ok(policy) => {
             let users = operations.set_policy(policy).await;
-            info!(policy = %path.display(), users, "policy read again");
+            info!(users, "policy read again");
             notify(&[NotifyState::Ready, NotifyState::Status("Serving")]);
         }
         Err(fault) => {
-            error!("{fault}; the policy before it stays in force");
+            error!("the policy before stays in force: {fault}");
             notify(&[
                 NotifyState::Ready,
                 NotifyState::Status(
@@ -207,6 +212,15 @@ async fn reload(path: &Path, operations: &Arc<Operations<Systemd>>) {
             ]);
         }
     }
+}
+
+/// Reads the policy and logs what is odd about it.
+fn read_policy(source: &PolicySource) -> Result<Policy, PolicyFault> {
+    let loaded = source.read()?;
+    for warning in &loaded.warnings {
+        warn!("{}", warning.text(Look::Plain));
+    }
+    Ok(loaded.policy)
 }
 
 fn make_state_folder(path: &Path) -> Result<(), Fault> {

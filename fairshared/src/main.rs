@@ -13,9 +13,9 @@ mod admission;
 mod args;
 mod authorise;
 mod book;
-#[cfg_attr(not(test), expect(dead_code, reason = "joined up by the daemon next"))]
 mod capacity;
 mod cgroup;
+mod check;
 #[cfg_attr(not(test), expect(dead_code, reason = "joined up by the daemon next"))]
 mod clock;
 mod connection;
@@ -30,6 +30,7 @@ mod logging;
 mod names;
 mod operations;
 mod policy_file;
+mod policy_source;
 mod snapshot;
 #[cfg_attr(not(test), expect(dead_code, reason = "joined up by the daemon next"))]
 mod terminal;
@@ -37,11 +38,20 @@ mod turns;
 
 use std::process::ExitCode;
 
+use crate::args::Command;
+
 fn main() -> ExitCode {
     if names::is_worker() {
         return names::worker::run();
     }
     let args = args::parse();
+    if let Some(Command::Check { paths }) = args.command() {
+        return check::run(
+            paths,
+            cgroup::CgroupTree::new(args.cgroup_root()),
+            args.systemd_dir(),
+        );
+    }
     logging::start();
     match daemon::run(&args) {
         Ok(()) => ExitCode::SUCCESS,

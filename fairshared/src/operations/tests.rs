@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::process::{Child, Command, Stdio};
 
-use fairshare_core::ledger::{Capacity, SessionId};
+use fairshare_core::ledger::SessionId;
+use fairshare_core::policy::{Machine, Source};
 use fairshare_core::{Limits, Policy};
 use fairshare_protocol::{CloseSession, OpenSession, Resize, Wish};
 use tokio::sync::Notify;
@@ -18,6 +19,19 @@ use crate::snapshot::Snapshot;
 const UID: u32 = 4242;
 const POLICY: &str =
     "defaults: {cpu: 1, mem: 1G, tasks: 100}\nmax: {cpu: 4, mem: 8G, tasks: 500}\n";
+
+fn policy() -> Policy {
+    let source = Source {
+        name: "policy.yaml".to_owned(),
+        text: POLICY.to_owned(),
+    };
+    let machine = Machine {
+        cpu_thousandths: 8000,
+        mem_bytes: 16 << 30,
+        tasks: 32_768,
+    };
+    Policy::read(&[source], &machine).unwrap().0
+}
 
 /// What the fake does with the next calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,17 +166,7 @@ impl Setup {
 
     fn operations(folder: &tempfile::TempDir) -> Arc<Operations<Fake>> {
         let (snapshot, saved) = Snapshot::open(folder.path()).unwrap();
-        let capacity = Capacity {
-            cpu_thousandths: 64_000,
-            mem_bytes: 1 << 40,
-        };
-        let book = Book::new(
-            capacity,
-            Policy::parse(POLICY).unwrap(),
-            1000,
-            snapshot,
-            saved,
-        );
+        let book = Book::new(policy(), 1000, snapshot, saved);
         Operations::new(BookHandle::start(book).0, Fake::new())
     }
 

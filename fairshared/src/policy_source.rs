@@ -1,0 +1,57 @@
+//! Where the policy comes from: its files, on the machine as it is now.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use fairshare_core::policy::{Machine, Policy, SliceScheme};
+
+use crate::capacity::Meter;
+use crate::cgroup::CgroupTree;
+use crate::enforcement::systemd::users_slice;
+use crate::policy_file::{self, Loaded, PolicyFault};
+
+/// The policy's files and the machine that percentages in them are of.
+#[derive(Debug)]
+pub(crate) struct PolicySource {
+    path: PathBuf,
+    meter: Mutex<Meter>,
+}
+
+impl PolicySource {
+    /// For the policy at `path`, on a machine whose slices follow `scheme`. `systemd` is the folder
+    /// of systemd's files at run time.
+    pub(crate) fn new(
+        path: &Path,
+        cgroups: CgroupTree,
+        scheme: SliceScheme,
+        systemd: &Path,
+    ) -> Self {
+        Self {
+            path: path.to_owned(),
+            meter: Mutex::new(Meter::new(cgroups, users_slice(scheme, systemd))),
+        }
+    }
+
+    /// Reads the files.
+    pub(crate) fn read(&self) -> Result<Loaded, PolicyFault> {
+        let machine = self.machine().map_err(PolicyFault::Machine)?;
+        policy_file::read(&[&self.path], &machine)
+    }
+
+    /// What the machine has now.
+    pub(crate) fn machine(&self) -> io::Result<Machine> {
+        self.meter().read()
+    }
+
+    /// The policy on the machine as it is now; `None` where that has not changed since anybody
+    /// looked.
+    pub(crate) fn follow_machine(&self, policy: &Policy) -> Option<Policy> {
+        let machine = self.meter().changed()?;
+        (machine != *policy.machine()).then(|| policy.with_machine(&machine))
+    }
+
+    fn meter(&self) -> std::sync::MutexGuard<'_, Meter> {
+        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
