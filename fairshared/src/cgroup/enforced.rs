@@ -196,6 +196,27 @@ impl Enforced {
     }
 }
 
+#[cfg(test)]
+impl Enforced {
+    /// What the kernel has where the figures that are always set hold, and nothing beside them.
+    pub(crate) fn plain(wanted: &Wanted) -> Self {
+        Self {
+            cpu: Limit::At(wanted.cpu),
+            cpu_weight: Limit::At(wanted.cpu_weight),
+            mem: Limit::At(wanted.mem),
+            mem_high: Limit::Max,
+            mem_low: Limit::At(0),
+            mem_low_above: None,
+            swap: Limit::At(wanted.swap),
+            tasks: Limit::At(wanted.tasks),
+            io_weight: Limit::Missing,
+            io_weight_heeded: true,
+            io_max: None,
+            io_controller: true,
+        }
+    }
+}
+
 fn differs(file: &str, asked: &str, has: &str) -> Difference {
     Difference {
         sentence: format!("{file}: {asked} asked for, {has} enforced"),

@@ -6,6 +6,7 @@
 
 mod bus;
 mod properties;
+mod steps;
 mod unit_files;
 
 use std::collections::{HashMap, HashSet};
@@ -24,12 +25,10 @@ use self::bus::{Bus, CallError};
 use self::properties::{Optional, Properties};
 use self::unit_files::UnitFiles;
 use super::{Applied, Enforcement, EnforcementError};
-use crate::cgroup::{CgroupTree, Enforced, Limit, SliceCgroup, Wanted};
+use crate::cgroup::{CgroupTree, Enforced, SliceCgroup, Wanted};
 
 /// How long one call to systemd, or one job of it, may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
-/// The least by which memory comes down in one step.
-const SMALLEST_STEP: u64 = 64 << 20;
 /// The slice that logind puts all users under.
 const USERS_OF_LOGIND: &str = "user.slice";
 /// The slice that users are under without it.
@@ -227,9 +226,7 @@ impl Systemd {
         wanted: &Wanted,
         charged: u64,
     ) -> Result<Applied, EnforcementError> {
-        let floor = wanted.memory_floor();
-        let step = (charged.saturating_sub(floor) / 8).max(SMALLEST_STEP);
-        let high = charged.saturating_sub(step).max(floor);
+        let high = steps::next(charged, wanted);
         self.set_lowering(unit, true);
         let properties = Properties::lowering(limits, wanted, high);
         let kind = self.set(unit, slice, &properties).await?;
@@ -254,15 +251,6 @@ impl Systemd {
         self.set_lowering(unit, false);
         self.read_back(unit, slice, wanted, kind).await
     }
-}
-
-/// Whether memory has to come down in steps: what is charged is above where it is to be held, and
-/// is not held there yet. One large step would keep systemd, which writes the file, reclaiming.
-fn must_step_down(charged: u64, enforced: &Enforced, wanted: &Wanted) -> bool {
-    let held = wanted
-        .mem_high
-        .is_some_and(|high| enforced.mem_high == Limit::At(high));
-    charged > wanted.mem || (charged > wanted.memory_floor() && !held)
 }
 
 impl Enforcement for Systemd {
@@ -294,7 +282,7 @@ impl Enforcement for Systemd {
             });
         }
         let charged = slice.memory().map_or(0, |memory| memory.charged);
-        if must_step_down(charged, &enforced, &wanted) {
+        if steps::are_needed(charged, &enforced, &wanted) {
             let (slice, unit) = (&slice, &unit);
             return self.step_down(unit, slice, limits, &wanted, charged).await;
         }
@@ -347,7 +335,7 @@ impl Enforcement for Systemd {
         let (unit, slice) = self.active(uid)?;
         let (enforced, wanted) = (slice.enforced(), Wanted::of(limits));
         let charged = slice.memory().map_or(0, |memory| memory.charged);
-        if finish || !must_step_down(charged, &enforced, &wanted) {
+        if finish || !steps::are_needed(charged, &enforced, &wanted) {
             return self.set_all(&unit, &slice, limits, &wanted).await;
         }
         let (slice, unit) = (&slice, &unit);

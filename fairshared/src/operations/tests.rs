@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use super::enforcing::{LONGEST_RETRY, LOWERING_PAUSE, LOWERING_STEPS};
 use super::*;
 use crate::book::Book;
-use crate::cgroup::{Enforced, Limit, SliceCgroup};
+use crate::cgroup::{Enforced, SliceCgroup, Wanted};
 use crate::enforcement::{Applied, EnforcementError};
 use crate::snapshot::Snapshot;
 
@@ -70,23 +70,8 @@ impl Fake {
             Mood::Hanging => self.released.notified().await,
         }
         self.limits.lock().unwrap().insert(uid, limits.clone());
-        let allocation = limits.allocation;
-        let enforced = Enforced {
-            cpu: Limit::At(allocation.cpu.quota_per_second()),
-            mem: Limit::At(allocation.mem.bytes()),
-            cpu_weight: Limit::At(100),
-            mem_high: Limit::Max,
-            mem_low: Limit::At(0),
-            mem_low_above: None,
-            io_weight: Limit::Missing,
-            io_weight_heeded: true,
-            io_max: None,
-            io_controller: false,
-            swap: Limit::At(limits.swap.bytes()),
-            tasks: Limit::At(allocation.tasks.count()),
-        };
         Ok(Applied {
-            enforced,
+            enforced: Enforced::plain(&Wanted::of(limits)),
             differences: Vec::new(),
             lowering: mood == Mood::Lowering,
             to_undo: false,

@@ -141,18 +141,11 @@ fn only_what_is_enforced_and_not_asked_for_is_left() {
         write: None,
     };
     let enforced = Enforced {
-        cpu: Limit::At(1_500_000),
-        cpu_weight: Limit::At(150),
-        mem: Limit::At(268_435_456),
         mem_high: Limit::At(255_012_864),
         mem_low: Limit::At(33_554_432),
-        mem_low_above: None,
-        swap: Limit::At(67_108_864),
-        tasks: Limit::At(200),
         io_weight: Limit::At(300),
-        io_weight_heeded: true,
         io_max: Some(BTreeMap::from([(DISK, ceilings)])),
-        io_controller: true,
+        ..Enforced::plain(&wanted(&limits(Shaping::default())))
     };
     let left = |enforced: &Enforced, shaping: Shaping| {
         let wanted = wanted(&limits(shaping));
