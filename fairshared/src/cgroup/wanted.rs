@@ -21,14 +21,15 @@ pub(crate) struct Wanted {
     pub(crate) mem_high: Option<u64>,
     /// What `memory.low` is to say.
     ///
-    /// The kernel protects a slice only as far as every slice above it is protected, up to the
-    /// root: with `memory.low` of `user.slice` at 0, which is what systemd sets unless somebody
-    /// asks, nothing below is protected. systemd sets nothing on parents for their children's
-    /// sake: `MemoryLow=` on `user.slice` is the administrator's to set, to the sum that users
-    /// may have. `DefaultMemoryLow=` does not do instead: it is what the units below begin with,
-    /// and leaves the unit itself unprotected. The mount option `memory_recursiveprot`, which
-    /// systemd sets, shares protection that a parent has and its children have not asked for; it
-    /// gives a parent none. See `cgroup-v2` of the kernel's guide and `systemd.resource-control(5)`.
+    /// When the machine is short of memory, the kernel protects a slice only as far as every slice
+    /// above it is protected. With `memory.low` of `user.slice` at 0, which is what it is unless
+    /// somebody asks, no user is protected, not even from another. systemd sets nothing on parents
+    /// for their children's sake: `MemoryLow=` on `user.slice` is the administrator's to set, to
+    /// the sum that users may have. `DefaultMemoryLow=` does not do instead: it is what the units
+    /// below begin with, and leaves the unit itself unprotected. Nor does `memory_recursiveprot`,
+    /// which systemd mounts with: it shares out among children what protection a parent has beyond
+    /// what they asked for. See `cgroup-v2` of the kernel's guide, `systemd.resource-control(5)`,
+    /// and [`Enforced::mem_low_above`](super::Enforced), which tells where it falls short.
     pub(crate) mem_low: Option<u64>,
     pub(crate) swap: u64,
     pub(crate) tasks: u64,
