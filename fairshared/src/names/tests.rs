@@ -23,6 +23,7 @@ answer() {
     echo "{\"number\":${number%%,*},\"answer\":$1}"
 }
 alice='{"person":{"name":"alice","groups":[100,7,100]}}'
+mallory='{"person":{"name":"mallory","groups":[0]}}'
 "#;
 
 struct Fake {
@@ -62,7 +63,15 @@ impl Fake {
         let pids = self.lines("pids");
         let gone = |pid: &String| !Path::new("/proc").join(pid).exists();
         until(|| pids.iter().all(gone)).await;
+        let children = self.lines("children");
+        until(|| !children.iter().any(|pid| is_running(pid))).await;
     }
+}
+
+/// Whether a process runs. Its zombie, if it has become one, is for others than us to take away.
+fn is_running(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
 }
 
 /// Waits for what no event tells.
@@ -136,7 +145,10 @@ async fn a_name_becomes_a_number_or_none() {
 async fn each_fault_is_an_error_in_time_and_leaves_no_process() {
     for (script, expected) in [
         ("exec sleep 1000", NamesError::TimedOut),
-        ("sleep 1000 & wait", NamesError::TimedOut),
+        (
+            r#"sleep 1000 & echo $! >> "${0%/*}/children"; wait"#,
+            NamesError::TimedOut,
+        ),
         // A line that never gets finished, a byte at a time.
         ("while printf x; do sleep 0.05; done", NamesError::TimedOut),
         (
@@ -195,11 +207,12 @@ async fn a_program_that_is_not_there_is_an_error() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one() {
-    let script = r#"while read -r line; do answer "$alice"; answer '{"id":0}'; done"#;
+    let script = r#"while read -r line; do answer "$alice"; answer "$mallory"; done"#;
     let fake = Fake::new(script, LONG);
     fake.names.subject(1000).await.unwrap();
     // The process is not trusted any more, and another one answers.
-    fake.names.subject(1001).await.unwrap();
+    let person = fake.names.subject(1001).await.unwrap();
+    assert_eq!(person.name.as_deref(), Some("alice"));
     assert_eq!(fake.started(), 2);
 }
 
@@ -297,11 +310,7 @@ async fn processes_end_with_the_runtime() {
     })
     .join()
     .unwrap();
-    let running = |pid: &String| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        !stat.is_empty() && !stat.contains(") Z ")
-    };
-    until(|| !pids.iter().any(running)).await;
+    until(|| !pids.iter().any(|pid| is_running(pid))).await;
 }
 
 fn inherited_by_the_test() -> Vec<String> {
