@@ -9,21 +9,22 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
-use fairshare_protocol::{
-    CloseSession, Cpus, DEFAULT_SOCKET, MemorySize, OpenSession, Release, Request, Resize, Tasks,
-    Wish,
-};
+use fairshare_protocol::{Cpus, DEFAULT_SOCKET, MemorySize, Period, Tasks};
 
 use crate::exit::{self, Exit};
+use crate::names;
 use crate::output::Outcome;
+
+mod request;
 
 const EVERYWHERE: &str = "Options of every command";
 
 const JSON: &str = "\
 With --json, errors too are one line on standard output: the daemon's reply as
 its protocol describes it, or where it gave none, an \"error\" whose code is the
-command's own: no_daemon, no_answer or bad_reply. A command line that cannot be
-read (exit code 2, on standard error) prints no JSON.";
+command's own: no_daemon, no_answer or bad_reply. A request that waits prints a
+line each time its place changes, and then its reply. A command line that cannot
+be read (exit code 2, on standard error) prints no JSON.";
 
 /// See, ask for and give back your share of this machine.
 ///
@@ -75,13 +76,38 @@ enum Command {
     /// Ask for more, or change the grant that you hold
     ///
     /// The figures are absolute: `--cpu 4` is four CPUs altogether. What you do not name stays as
-    /// it is. It is done when the kernel enforces it, and it ends with your last session.
-    #[command(after_help = "Example: fairshare resize --cpu 4 --mem 16G")]
+    /// it is. It is done when the kernel enforces it. It ends with its lease, if it has one, and
+    /// with your last session.
+    #[command(after_help = "\
+Examples:
+  fairshare resize --cpu 4 --mem 16G
+  fairshare resize --cpu 8 --mem 32G --for 2h --wait")]
     Resize(ResizeArgs),
+    /// Keep the grant for longer: its lease ends so long from now
+    #[command(after_help = "Example: fairshare renew --for 1h")]
+    Renew {
+        /// How long from now, such as 1h, 90m or 1d12h
+        #[arg(long = "for", value_name = "TIME", allow_negative_numbers = true)]
+        lease: Period,
+    },
     /// Give the grant back; what you have is the default again
+    ///
+    /// With a user it takes that user's grant back, for root and administrators.
     Release(ReleaseArgs),
-    /// Show who holds what: root sees everybody, others see themselves
+    /// Show who holds what: administrators see everybody, others see themselves
     List,
+    /// Show which requests wait for their turn
+    Queue,
+    /// Show what policy says and what a reload would change, and reload it
+    Policy {
+        #[command(subcommand)]
+        action: PolicyAction,
+    },
+    /// Set a user's grant, for root and administrators
+    ///
+    /// The figures are absolute, as for resize, and policy's rules for that user hold.
+    #[command(after_help = "Example: fairshare set alice --cpu 8 --mem 32G --for 2h")]
+    Set(SetArgs),
     /// Open or close a session, for a login hook that runs as root
     Session {
         #[command(subcommand)]
@@ -93,9 +119,46 @@ enum Command {
 struct ResizeArgs {
     #[command(flatten)]
     wish: WishArgs,
+    #[command(flatten)]
+    lease: LeaseArgs,
+    /// Where it does not fit now, wait for your turn: at most so long, or as long as policy allows
+    ///
+    /// It shows your place in the queue and what is waited for. Ctrl-C, and the end of your
+    /// terminal, give the place up. The time of --timeout does not count while you wait.
+    #[arg(
+        long,
+        value_name = "TIME",
+        num_args = 0..=1
+    )]
+    #[expect(
+        clippy::option_option,
+        reason = "clap's form of an option whose value may be left out"
+    )]
+    wait: Option<Option<Period>>,
     /// Shrink memory even below what is in use; processes may be killed
     #[arg(long)]
     force: bool,
+}
+
+#[derive(Debug, Args)]
+struct SetArgs {
+    /// Name or UID
+    #[arg(value_parser = names::uid)]
+    user: u32,
+    #[command(flatten)]
+    wish: WishArgs,
+    #[command(flatten)]
+    lease: LeaseArgs,
+    /// Shrink memory even below what is in use; processes may be killed
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Args)]
+struct LeaseArgs {
+    /// Have the grant end by itself after so long, such as 2h, 90m or 1d12h
+    #[arg(long = "for", value_name = "TIME", allow_negative_numbers = true)]
+    lease: Option<Period>,
 }
 
 #[derive(Debug, Args)]
@@ -114,9 +177,28 @@ struct WishArgs {
 
 #[derive(Debug, Args)]
 struct ReleaseArgs {
+    /// Name or UID; you, if left out
+    #[arg(value_parser = names::uid)]
+    user: Option<u32>,
     /// Shrink memory even below what is in use; processes may be killed
     #[arg(long)]
     force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum PolicyAction {
+    /// Show what policy comes to for a user, and which line of which file says so
+    Explain {
+        /// Name or UID; you, if left out. Others are for root and administrators
+        #[arg(value_parser = names::uid)]
+        user: Option<u32>,
+    },
+    /// Show what a reload would change, and for whom; for root and administrators
+    Diff,
+    /// Have the daemon read its policy files again, as root
+    ///
+    /// Where a file is wrong, nothing changes, and every problem is shown with its line.
+    Reload,
 }
 
 #[derive(Debug, Subcommand)]
@@ -161,42 +243,6 @@ struct CloseArgs {
     pid: Option<u32>,
 }
 
-impl Cli {
-    /// What to ask the daemon.
-    pub(crate) fn request(&self) -> Request {
-        match &self.command {
-            None | Some(Command::Status) => Request::Status,
-            Some(Command::Resize(args)) => Request::Resize(Resize {
-                wish: Wish {
-                    cpu: args.wish.cpu,
-                    mem: args.wish.mem,
-                    tasks: args.wish.tasks,
-                },
-                force: args.force,
-                ..Resize::default()
-            }),
-            Some(Command::Release(args)) => Request::Release(Release {
-                uid: None,
-                force: args.force,
-            }),
-            Some(Command::List) => Request::List,
-            Some(Command::Session { action }) => match action {
-                SessionAction::Open { uid, pid, service } => Request::OpenSession(OpenSession {
-                    uid: *uid,
-                    pid: *pid,
-                    service: service.clone(),
-                    wait_ms: None,
-                }),
-                SessionAction::Close(args) => Request::CloseSession(CloseSession {
-                    session: args.session,
-                    uid: args.uid,
-                    pid: args.pid,
-                }),
-            },
-        }
-    }
-}
-
 /// Reads the command line. `Err` is what to print instead of asking: the help, the version, or
 /// what is wrong.
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, Outcome> {
@@ -237,55 +283,9 @@ mod tests {
 
     use super::*;
 
-    fn request(line: &str) -> Request {
-        parse(line.split(' ').map(OsString::from))
-            .unwrap()
-            .request()
-    }
-
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn each_command_asks_its_request() {
-        assert_eq!(request("fairshare"), Request::Status);
-        assert_eq!(request("fairshare status"), Request::Status);
-        assert_eq!(request("fairshare list"), Request::List);
-        for (line, json) in [
-            (
-                "fairshare resize --cpu 1.5 --mem 512M --tasks 300",
-                r#"{"type":"resize","cpu":1.5,"mem":"512M","tasks":300}"#,
-            ),
-            (
-                "fairshare resize --mem 1G --force",
-                r#"{"type":"resize","mem":"1G","force":true}"#,
-            ),
-            ("fairshare release", r#"{"type":"release"}"#),
-            (
-                "fairshare release --force",
-                r#"{"type":"release","force":true}"#,
-            ),
-            (
-                "fairshare session open --uid 1000 --pid 4711 --service jupyterhub",
-                r#"{"type":"open_session","uid":1000,"pid":4711,"service":"jupyterhub"}"#,
-            ),
-            (
-                "fairshare session close --uid 1000 --pid 4711",
-                r#"{"type":"close_session","uid":1000,"pid":4711}"#,
-            ),
-            (
-                "fairshare session close --session 7",
-                r#"{"type":"close_session","session":7}"#,
-            ),
-        ] {
-            assert_eq!(
-                serde_json::to_string(&request(line)).unwrap(),
-                json,
-                "{line}"
-            );
-        }
     }
 
     #[test]

@@ -24,15 +24,17 @@ pub(crate) enum Exit {
     NotPermitted,
     /// It was allowed and did not work.
     Failed,
+    /// Ctrl-C while the request waited.
+    Interrupted,
 }
 
 /// Each exit with its number and its words in the help.
-const TABLE: [(Exit, u8, &str); 6] = [
+const TABLE: [(Exit, u8, &str); 7] = [
     (Exit::Done, 0, "done"),
     (
         Exit::Refused,
         1,
-        "refused: above the maximum, no capacity, memory in use, no session ...",
+        "refused: above the maximum, no capacity, waited in vain, no session ...",
     ),
     (
         Exit::Usage,
@@ -43,12 +45,17 @@ const TABLE: [(Exit, u8, &str); 6] = [
     (
         Exit::NotPermitted,
         4,
-        "not permitted: only root may ask this",
+        "not permitted: only root, or an administrator, may ask this",
     ),
     (
         Exit::Failed,
         5,
         "failed: the limits could not be set, the daemon is busy or at fault",
+    ),
+    (
+        Exit::Interrupted,
+        130,
+        "interrupted while waiting; the place in the queue is given up",
     ),
 ];
 
@@ -102,7 +109,7 @@ pub(crate) fn help() -> String {
     let mut text = String::from("Exit codes:");
     for (_, number, meaning) in TABLE {
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n  {number}  {meaning}");
+        let _ = write!(text, "\n  {number:<3}  {meaning}");
     }
     text
 }
@@ -120,6 +127,7 @@ mod tests {
             (Exit::NoAnswer, 3),
             (Exit::NotPermitted, 4),
             (Exit::Failed, 5),
+            (Exit::Interrupted, 130),
         ] {
             assert_eq!(exit.number(), number);
         }
@@ -145,6 +153,14 @@ mod tests {
             (ErrorCode::RateLimited, Exit::Failed),
             (ErrorCode::Busy, Exit::Failed),
             (ErrorCode::Internal, Exit::Failed),
+            (ErrorCode::AboveLease, Exit::Refused),
+            (ErrorCode::BelowMinimum, Exit::Refused),
+            (ErrorCode::OverBudget, Exit::Refused),
+            (ErrorCode::QueueFull, Exit::Refused),
+            (ErrorCode::AlreadyWaiting, Exit::Refused),
+            (ErrorCode::WaitEnded, Exit::Refused),
+            (ErrorCode::NoLease, Exit::Refused),
+            (ErrorCode::PolicyWrong, Exit::Refused),
         ];
         let listed: Vec<ErrorCode> = expected.iter().map(|(code, _)| *code).collect();
         assert_eq!(listed, ErrorCode::ALL, "a new code needs its row");

@@ -1,6 +1,7 @@
 //! Text for a terminal of some width: tables without lines, and sentences broken between words.
 
 use std::fmt::Write as _;
+use std::os::fd::AsFd;
 
 use clap::builder::styling::Style;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
@@ -13,10 +14,15 @@ pub(crate) type Width = Option<usize>;
 /// No terminal is narrower than this in earnest.
 const NARROWEST: usize = 20;
 
-/// The width to write for: `COLUMNS` where it is set, else the terminal's.
+/// The width to write for on standard output: `COLUMNS` where it is set, else the terminal's.
 pub(crate) fn width() -> Width {
+    width_of(std::io::stdout())
+}
+
+/// The same for another stream.
+pub(crate) fn width_of(stream: impl AsFd) -> Width {
     let columns = std::env::var("COLUMNS").ok();
-    let terminal = || terminal_size::terminal_size_of(std::io::stdout());
+    let terminal = || terminal_size::terminal_size_of(stream);
     columns
         .and_then(|columns| columns.parse().ok().filter(|&columns| columns > 0))
         .or_else(|| terminal().map(|(terminal_size::Width(columns), _)| usize::from(columns)))

@@ -9,12 +9,15 @@
 mod advice;
 mod cli;
 mod exit;
+mod interrupt;
 mod layout;
 mod names;
 mod output;
 mod problem;
 mod run;
 mod show;
+mod times;
+mod waiting;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,7 @@
 //! The one place that writes to the terminal or the pipe.
 //!
+//! What a run says at its end is an [`Outcome`]; only a request that waits writes before that.
+//!
 //! A reader that has seen enough (`fairshare list | head -1`) closes the pipe. Rust ignores
 //! SIGPIPE, so the write fails with `EPIPE` instead of ending the process, and `println!` would
 //! panic. Restoring the signal's default takes an unsafe call; treating `EPIPE` as a quiet success
@@ -45,6 +47,16 @@ pub(crate) fn emit(outcome: &Outcome) -> Exit {
             Exit::Failed
         }
     }
+}
+
+/// Writes to standard error while the request is under way. Nothing is left to tell a failure to.
+pub(crate) fn progress(text: &str) {
+    let _ = write(&mut io::stderr().lock(), text);
+}
+
+/// Writes a line to standard output before the last one. A failure is told with that.
+pub(crate) fn intermediate(line: &str) {
+    let _ = write(&mut io::stdout().lock(), line);
 }
 
 fn write(stream: &mut dyn Write, text: &str) -> io::Result<()> {

@@ -1,33 +1,44 @@
 //! An error as a person reads it and as a script reads it.
 //!
-//! A person gets two lines on standard error: what went wrong, and what to do next. A script that
+//! A person gets a few lines on standard error: what went wrong, who holds what was asked for where
+//! the daemon tells, and what to do next. A script that
 //! asked for JSON gets the daemon's `error` object on standard output, or one of the same shape
 //! where the daemon sent none.
 
 use clap::builder::styling::{AnsiColor, Style};
 use fairshare_client::ClientError;
-use fairshare_protocol::{Reply, Request, StatusInfo, frame, printable};
+use fairshare_protocol::{ErrorCode, Holder, Reply, Request, StatusInfo, frame, printable};
 
 use crate::advice;
 use crate::exit::Exit;
 use crate::output::Outcome;
+use crate::show;
+
+/// How many of those who hold something are named; the rest is in the JSON.
+const MOST_HOLDERS: usize = 5;
 
 const NAME: Style = AnsiColor::Red.on_default().bold();
 
-/// The two lines.
+/// The lines.
 pub(crate) fn text(error: &ClientError, request: &Request, status: Option<&StatusInfo>) -> Outcome {
-    let sentence = match error {
-        ClientError::Refused(reply) => clause(&reply.error),
-        other => other.to_string(),
+    let said = match error {
+        ClientError::Refused(reply) if reply.code == Some(ErrorCode::PolicyWrong) => {
+            // The one refusal of several lines: each problem with its place.
+            format!(
+                "the policy files have errors\n{}",
+                show::lines(&reply.error)
+            )
+        }
+        ClientError::Refused(reply) => {
+            let sentence = printable(&clause(&reply.error));
+            format!("{sentence}\n{}", held(&reply.holders))
+        }
+        other => format!("{}\n", printable(&other.to_string())),
     };
     let advice = advice::for_error(error, request, status);
     Outcome {
         stdout: String::new(),
-        stderr: format!(
-            "{NAME}fairshare:{NAME:#} {}\n{}\n",
-            printable(&sentence),
-            printable(&advice)
-        ),
+        stderr: format!("{NAME}fairshare:{NAME:#} {said}{}", show::lines(&advice)),
         exit: Exit::of_error(error),
     }
 }
@@ -54,13 +65,36 @@ pub(crate) fn json(error: &ClientError) -> Outcome {
     }
 }
 
+/// Who holds what was asked for, the first few of them.
+fn held(holders: &[Holder]) -> String {
+    if holders.is_empty() {
+        return String::new();
+    }
+    let mut parts: Vec<String> = holders
+        .iter()
+        .take(MOST_HOLDERS)
+        .map(|holder| {
+            let who = show::user(holder.uid, holder.user.as_deref());
+            format!("{who} {}", holder.held)
+        })
+        .collect();
+    if let Some(more) = holders
+        .len()
+        .checked_sub(MOST_HOLDERS)
+        .filter(|&more| more > 0)
+    {
+        parts.push(format!("{more} more"));
+    }
+    format!("held above the default: {}\n", parts.join("; "))
+}
+
 /// The daemon's sentence as a part of ours: a small letter at the front unless the word is written
 /// in capitals (`CPU`), no full stop at the end.
 fn clause(sentence: &str) -> String {
     let sentence = sentence.strip_suffix('.').unwrap_or(sentence);
     let mut chars = sentence.chars();
     match (chars.next(), chars.clone().next()) {
-        (Some(first), Some(second)) if second.is_lowercase() => {
+        (Some(first), Some(second)) if second.is_lowercase() || (first, second) == ('A', ' ') => {
             first.to_lowercase().chain(chars).collect()
         }
         _ => sentence.to_owned(),
@@ -75,8 +109,8 @@ mod tests {
 
     fn refused(error: &str, code: Option<ErrorCode>) -> ClientError {
         ClientError::Refused(ErrorReply {
-            error: error.to_owned(),
             code,
+            ..ErrorReply::new(ErrorCode::Internal, error)
         })
     }
 
@@ -85,6 +119,7 @@ mod tests {
         for (sentence, expected) in [
             ("Request has no \"type\"", "request has no \"type\""),
             ("CPU 5 is gone.", "CPU 5 is gone"),
+            ("A grant ends", "a grant ends"),
             ("", ""),
             ("A", "A"),
         ] {

@@ -1,23 +1,27 @@
 //! Asks the daemon and turns the answer into what is printed.
 
-use fairshare_client::Client;
-use fairshare_protocol::{Reply, frame};
+use fairshare_client::{Client, ClientError};
+use fairshare_protocol::{Reply, Request, Resize, frame};
 
 use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::output::Outcome;
+use crate::waiting::Waiting;
 use crate::{advice, layout, names, problem, show};
 
 /// Carries the command out.
 pub(crate) fn run(cli: &Cli) -> Outcome {
     let client = Client::new(cli.socket.clone(), cli.timeout);
     let request = cli.request();
-    match client.call(&request).map(names::filled_in) {
+    let answer = ask(&client, &request, cli.json)
+        .map(names::filled_in)
+        .map_err(names::filled_in_error);
+    match answer {
         Ok(reply) if cli.json => json(&reply),
         Ok(reply) => Outcome::done(show::reply(&reply, layout::width())),
         Err(error) if cli.json => problem::json(&error),
         Err(error) => {
-            let status = if advice::wants_status(&error) {
+            let status = if advice::wants_status(&error, &request) {
                 client.status().ok()
             } else {
                 None
@@ -25,6 +29,16 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
             problem::text(&error, &request, status.as_ref())
         }
     }
+}
+
+fn ask(client: &Client, request: &Request, json: bool) -> Result<Reply, ClientError> {
+    let Request::Resize(Resize { wait: Some(_), .. }) = request else {
+        return client.call(request);
+    };
+    let mut waiting = Waiting::begin(json);
+    let answer = client.call_waiting(request, |queued| waiting.show(queued));
+    waiting.end();
+    answer
 }
 
 fn json(reply: &Reply) -> Outcome {

@@ -135,6 +135,149 @@ fn a_user_with_a_grant() {
     });
 }
 
+const LEASED: &str = concat!(
+    r#"{"type": "status_info", "allocated_cpu": 6, "allocated_mem": "24G", "#,
+    r#""allocated_tasks": 4096, "allocated_swap": "0", "grant": true, "lease_left_s": 7140, "#,
+    r#""queue_position": 2, "sessions": 1, "#,
+    r#""min": {"cpu": 0.5, "mem": "256M", "tasks": 64}, "#,
+    r#""default": {"cpu": 2, "mem": "8G", "tasks": 4096}, "#,
+    r#""max": {"cpu": 8, "mem": "32G", "tasks": 8192}, "#,
+    r#""budget": [{"group": "students", "limit": {"cpu": 32, "mem": "128G"}, "#,
+    r#""held": {"cpu": 12, "mem": "48G"}}], "#,
+    r#""slice": {"unit": "user-1000.slice", "mem_used": "11G", "mem_cache": "9G", "#,
+    r#""tasks_used": 212}, "enforce": "watch", "version": "0.1.0"}"#,
+);
+
+const QUEUE: &str = concat!(
+    r#"{"type": "queue_info", "entries": ["#,
+    r#"{"position": 1, "uid": 90210, "user": "carol", "cpu": 8, "mem": "32G", "tasks": 4096, "#,
+    r#""since_s": 4510, "priority": 10}, "#,
+    r#"{"position": 2, "cpu": 4, "mem": "16G", "tasks": 4096, "since_s": 75, "priority": -5}]}"#,
+);
+
+const EXPLAINED: &str = concat!(
+    r#"{"type": "explain_info", "uid": 90210, "user": "carol", "entries": ["#,
+    r#"{"key": "defaults.cpu", "value": "2", "#,
+    r#""winner": {"place": "/etc/fairshare/policy.d/10-all.yaml:1:17", "path": "defaults.cpu"}}, "#,
+    r#"{"key": "max.cpu", "value": "4", "#,
+    r#""winner": {"place": "/etc/fairshare/policy.d/20-groups.yaml:4:16", "#,
+    r#""path": "groups.students.max.cpu"}, "#,
+    r#""beaten": [{"place": "/etc/fairshare/policy.d/10-all.yaml:2:12", "path": "max.cpu", "#,
+    r#""value": "8"}]}, "#,
+    r#"{"key": "priority", "value": "0", "winner": {"place": "built in", "path": "priority"}}], "#,
+    r#""enforce": "watch"}"#,
+);
+
+const DIFFERENCE: &str = concat!(
+    r#"{"type": "policy_diff_info", "users": ["#,
+    r#"{"uid": 90210, "user": "carol", "key": "defaults.mem", "from": "8G", "to": "4G"}, "#,
+    r#"{"uid": 90210, "user": "carol", "key": "max.cpu", "from": "8", "to": "4"}, "#,
+    r#"{"uid": 90211, "user": "dave", "key": "lease.longest", "from": "unlimited", "to": "7d"}], "#,
+    r#""problems": "warning: no group 'studens'\n --> policy.d/20-groups.yaml:3:3"}"#,
+);
+
+#[test]
+fn a_lease_a_queue_and_a_budget() {
+    let answer = |request: &str| {
+        Answer::from(match kind(request) {
+            "status" => LEASED,
+            "queue" => QUEUE,
+            "renew" => r#"{"type": "success", "message": "The grant ends in 1 hour"}"#,
+            "list" => concat!(
+                r#"{"type": "list_info", "users": ["#,
+                r#"{"uid": 90210, "user": "carol", "sessions": 2, "grant": true, "#,
+                r#""lease_left_s": 7140, "cpu": 6, "mem": "24G", "tasks": 4096}, "#,
+                r#"{"uid": 90211, "user": "dave", "sessions": 1, "grant": false, "#,
+                r#""cpu": 2, "mem": "8G", "tasks": 4096}]}"#
+            ),
+            _ => unreachable!("{request}"),
+        })
+    };
+    transcript("sharing.trycmd", answer);
+    transcript_in(40, "sharing-narrow.trycmd", answer);
+}
+
+#[test]
+fn a_request_that_waits() {
+    transcript("waiting.trycmd", |request| {
+        let queued = |position: u64, waiting_for: &str| {
+            format!(
+                "{{\"type\": \"queued\", \"position\": {position}, \"waiting_for\": \
+                 \"{waiting_for}\", \"message\": \"Place {position}\"}}"
+            )
+        };
+        let mut lines = vec![
+            queued(2, "6 CPUs to be given back"),
+            queued(2, "6 CPUs to be given back"),
+            queued(1, "2 CPUs to be given back"),
+        ];
+        lines.push(if request.contains("10m") {
+            r#"{"type": "error", "error": "The request has waited for 10m", "code": "wait_ended"}"#
+                .to_owned()
+        } else if request.contains("\"mem\"") {
+            return Answer::from(
+                r#"{"type": "error", "error": "You have a request in the queue", "code": "already_waiting"}"#,
+            );
+        } else if request.contains("\"tasks\"") {
+            lines.truncate(1);
+            return Answer::LinesThenHangup(lines);
+        } else {
+            r#"{"type": "success", "message": "Resources allocated: 8 CPUs, 8G memory, 4096 tasks"}"#
+                .to_owned()
+        });
+        Answer::Lines(lines)
+    });
+}
+
+#[test]
+fn what_policy_says_and_what_a_reload_does() {
+    let answer = |request: &str| {
+        Answer::from(match kind(request) {
+            "explain" if request.contains("uid") => {
+                r#"{"type": "error", "error": "Only root and administrators see what policy says for another user", "code": "not_permitted"}"#
+            }
+            "explain" => EXPLAINED,
+            "policy_diff" => DIFFERENCE,
+            "reload" => concat!(
+                r#"{"type": "error", "error": "error: unknown key 'defualts'\n"#,
+                r#" --> /etc/fairshare/policy.d/10-all.yaml:1:1\n  |\n1 | defualts: {cpu: 2}\n"#,
+                r#"  | ^^^^^^^^\n  = help: did you mean 'defaults'?\n", "code": "policy_wrong"}"#
+            ),
+            _ => unreachable!("{request}"),
+        })
+    };
+    transcript("policy.trycmd", answer);
+    transcript_in(40, "policy-narrow.trycmd", answer);
+}
+
+#[test]
+fn an_administrator_acts_for_a_user() {
+    transcript("administrator.trycmd", |request| {
+        Answer::from(match kind(request) {
+            "set" if request.contains("\"cpu\": 80") => {
+                r#"{"type": "error", "error": "Request validation failed: Requested CPU (80) exceeds maximum allowed (8)", "code": "above_maximum"}"#
+            }
+            "set" if request.contains("\"cpu\": 8") => concat!(
+                r#"{"type": "error", "error": "Only 3 CPUs are left for grants", "#,
+                r#""code": "no_capacity", "largest": {"cpu": 5}}"#
+            ),
+            "set" => {
+                r#"{"type": "success", "message": "Resources allocated: 4 CPUs, 8G memory, 4096 tasks"}"#
+            }
+            "release" if request.contains("90211") => {
+                r#"{"type": "error", "error": "User has no active resource allocation to release.", "code": "no_grant"}"#
+            }
+            "release" => {
+                r#"{"type": "success", "message": "Grant returned; allocation is the default: 2 CPUs, 8G memory, 4096 tasks"}"#
+            }
+            "queue" => r#"{"type": "queue_info", "entries": []}"#,
+            "policy_diff" => r#"{"type": "policy_diff_info", "users": []}"#,
+            "reload" => r#"{"type": "success", "message": "Policy read: 2 files"}"#,
+            _ => unreachable!("{request}"),
+        })
+    });
+}
+
 #[test]
 fn a_user_for_whom_the_kernel_enforces_something_else() {
     transcript("differences.trycmd", |_| Answer::from(OVERRULED));
@@ -219,7 +362,25 @@ fn each_refusal_says_what_to_do_next() {
             (
                 r#""cpu": 7}"#,
                 "no_capacity",
-                "Only 3 CPUs are left for grants",
+                "Only 3 CPUs are left for grants\", \"largest\": {\"cpu\": 5, \"mem\": \"8G\"}, \
+                 \"holders\": [{\"uid\": 90210, \"user\": \"carol\", \"cpu\": 4, \"mem\": \"16G\"}, \
+                 {\"cpu\": 1}], \"more\": \"",
+            ),
+            (
+                r#""cpu": 6}"#,
+                "over_budget",
+                "Only 2 CPUs are left in the budget of students",
+            ),
+            (
+                r#""for": "30d"}"#,
+                "above_lease",
+                "A grant lasts at most 7d",
+            ),
+            ("renew", "no_lease", "Your grant has no lease"),
+            (
+                "reload",
+                "not_permitted",
+                "Only root has the policy read again",
             ),
             (
                 r#""mem": "1G"}"#,

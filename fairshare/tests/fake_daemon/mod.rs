@@ -13,6 +13,12 @@ use tempfile::TempDir;
 pub(crate) enum Answer {
     /// Sends this line.
     Line(String),
+    /// Sends these lines.
+    Lines(Vec<String>),
+    /// Sends these lines and closes the connection.
+    LinesThenHangup(Vec<String>),
+    /// Sends these lines, and then nothing until the client has gone.
+    LinesThenSilence(Vec<String>),
     /// Says nothing until the client has gone.
     Silence,
     /// Closes the connection.
@@ -69,8 +75,21 @@ fn serve(mut stream: &UnixStream, answer: &dyn Fn(&str) -> Answer, seen: &Mutex<
         match answer(request) {
             // A client that has gone already is no concern of the fake's.
             Answer::Line(reply) => drop(stream.write_all(format!("{reply}\n").as_bytes())),
+            Answer::Lines(lines) => send_all(stream, &lines),
+            Answer::LinesThenHangup(lines) => return send_all(stream, &lines),
+            Answer::LinesThenSilence(lines) => {
+                send_all(stream, &lines);
+                let _ = stream.read(&mut [0; 1]);
+                seen.lock().unwrap().push("end".to_owned());
+            }
             Answer::Silence => drop(stream.read(&mut [0; 1])),
             Answer::Hangup => return,
         }
+    }
+}
+
+fn send_all(mut stream: &UnixStream, lines: &[String]) {
+    for line in lines {
+        let _ = stream.write_all(format!("{line}\n").as_bytes());
     }
 }

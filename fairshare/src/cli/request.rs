@@ -1,0 +1,149 @@
+//! From what was typed to what is asked of the daemon.
+
+use fairshare_protocol::{
+    CloseSession, Explain, OpenSession, Release, Renew, Request, Resize, Set, Wait, Wish,
+};
+
+use super::{Cli, Command, PolicyAction, SessionAction, WishArgs};
+
+impl Cli {
+    /// What to ask the daemon.
+    pub(crate) fn request(&self) -> Request {
+        match &self.command {
+            None | Some(Command::Status) => Request::Status,
+            Some(Command::Resize(args)) => Request::Resize(Resize {
+                wish: args.wish.read(),
+                lease: args.lease.lease,
+                wait: args
+                    .wait
+                    .map(|time| time.map_or(Wait::Allowed, Wait::AtMost)),
+                force: args.force,
+            }),
+            Some(Command::Renew { lease }) => Request::Renew(Renew { lease: *lease }),
+            Some(Command::Release(args)) => Request::Release(Release {
+                uid: args.user,
+                force: args.force,
+            }),
+            Some(Command::List) => Request::List,
+            Some(Command::Queue) => Request::Queue,
+            Some(Command::Policy { action }) => match action {
+                PolicyAction::Explain { user } => Request::Explain(Explain { uid: *user }),
+                PolicyAction::Diff => Request::PolicyDiff,
+                PolicyAction::Reload => Request::Reload,
+            },
+            Some(Command::Set(args)) => Request::Set(Set {
+                uid: args.user,
+                wish: args.wish.read(),
+                lease: args.lease.lease,
+                force: args.force,
+            }),
+            Some(Command::Session { action }) => match action {
+                SessionAction::Open { uid, pid, service } => Request::OpenSession(OpenSession {
+                    uid: *uid,
+                    pid: *pid,
+                    service: service.clone(),
+                    wait_ms: None,
+                }),
+                SessionAction::Close(args) => Request::CloseSession(CloseSession {
+                    session: args.session,
+                    uid: args.uid,
+                    pid: args.pid,
+                }),
+            },
+        }
+    }
+}
+
+impl WishArgs {
+    fn read(&self) -> Wish {
+        Wish {
+            cpu: self.cpu,
+            mem: self.mem,
+            tasks: self.tasks,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+    use crate::cli;
+
+    fn request(line: &str) -> Request {
+        cli::parse(line.split(' ').map(OsString::from))
+            .unwrap()
+            .request()
+    }
+
+    #[test]
+    fn each_command_asks_its_request() {
+        for (line, json) in [
+            ("fairshare", r#"{"type":"status"}"#),
+            ("fairshare status", r#"{"type":"status"}"#),
+            ("fairshare list", r#"{"type":"list"}"#),
+            ("fairshare queue", r#"{"type":"queue"}"#),
+            (
+                "fairshare resize --cpu 1.5 --mem 512M --tasks 300",
+                r#"{"type":"resize","cpu":1.5,"mem":"512M","tasks":300}"#,
+            ),
+            (
+                "fairshare resize --mem 1G --force",
+                r#"{"type":"resize","mem":"1G","force":true}"#,
+            ),
+            (
+                "fairshare resize --cpu 8 --for 120m --wait",
+                r#"{"type":"resize","cpu":8,"for":"2h","wait":true}"#,
+            ),
+            (
+                "fairshare resize --wait --cpu 8",
+                r#"{"type":"resize","cpu":8,"wait":true}"#,
+            ),
+            (
+                "fairshare resize --cpu 8 --wait=30m",
+                r#"{"type":"resize","cpu":8,"wait":"30m"}"#,
+            ),
+            (
+                "fairshare resize --wait 1h30m --cpu 8",
+                r#"{"type":"resize","cpu":8,"wait":"1h30m"}"#,
+            ),
+            ("fairshare renew --for 1h", r#"{"type":"renew","for":"1h"}"#),
+            ("fairshare release", r#"{"type":"release"}"#),
+            (
+                "fairshare release --force",
+                r#"{"type":"release","force":true}"#,
+            ),
+            ("fairshare release root", r#"{"type":"release","uid":0}"#),
+            (
+                "fairshare set 1000 --cpu 8 --for 1d12h --force",
+                r#"{"type":"set","uid":1000,"cpu":8,"for":"1d12h","force":true}"#,
+            ),
+            ("fairshare policy explain", r#"{"type":"explain"}"#),
+            (
+                "fairshare policy explain root",
+                r#"{"type":"explain","uid":0}"#,
+            ),
+            ("fairshare policy diff", r#"{"type":"policy_diff"}"#),
+            ("fairshare policy reload", r#"{"type":"reload"}"#),
+            (
+                "fairshare session open --uid 1000 --pid 4711 --service jupyterhub",
+                r#"{"type":"open_session","uid":1000,"pid":4711,"service":"jupyterhub"}"#,
+            ),
+            (
+                "fairshare session close --uid 1000 --pid 4711",
+                r#"{"type":"close_session","uid":1000,"pid":4711}"#,
+            ),
+            (
+                "fairshare session close --session 7",
+                r#"{"type":"close_session","session":7}"#,
+            ),
+        ] {
+            assert_eq!(
+                serde_json::to_string(&request(line)).unwrap(),
+                json,
+                "{line}"
+            );
+        }
+    }
+}
