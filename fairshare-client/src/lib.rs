@@ -24,8 +24,8 @@
 //!
 //! A `resize` that waits for its turn has that deadline up to the first line of the daemon's. While
 //! it is in the queue each further line has one of its own: the timeout, and the time after which
-//! the daemon repeats itself. A process that ends, or a call that returns, closes the connection and
-//! so leaves the queue.
+//! the daemon repeats itself. A process that ends, or a call that returns, closes the connection
+//! and so leaves the queue.
 //!
 //! # Further attempts
 //!

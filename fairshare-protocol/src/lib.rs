@@ -104,9 +104,10 @@
 //!
 //! A `resize` with `wait` that does not fit now is put into the queue: for that long, or with
 //! `true` for as long as policy lets a request wait. While it waits the daemon sends `queued`, at
-//! once, each time something changes and at least every 30 seconds. Then comes the reply: `success`, or `error`, with the code
-//! `wait_ended` where the time has passed. The connection's other requests come after it. A client
-//! that closes its connection leaves the queue. A user has at most one request in it.
+//! once, each time something changes and at least every [`KEEP_ALIVE`] seconds. Then comes the
+//! reply: `success`, or `error`, with the code `wait_ended` where the time has passed. The
+//! connection's other requests come after it. A client that closes its connection leaves the queue.
+//! A user has at most one request in it.
 //!
 //! `position` counts from 1; `ahead` is what the requests before this one ask for together.
 //!

@@ -246,7 +246,9 @@ mod tests {
         }
 
         #[test]
-        fn nothing_made_of_numbers_and_units_panics(text in "[0-9]{0,22}[smhdw ]{0,3}[0-9]{0,22}[smhdw]?") {
+        fn nothing_made_of_numbers_and_units_panics(
+            text in "[0-9]{0,22}[smhdw ]{0,3}[0-9]{0,22}[smhdw]?",
+        ) {
             let _ = text.parse::<Period>();
         }
     }

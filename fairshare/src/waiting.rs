@@ -1,8 +1,8 @@
 //! What is shown while a request waits in the queue.
 //!
 //! A person at a terminal sees one line that changes in its place. A file or a pipe gets a line for
-//! each change, and a script that asked for JSON the daemon's own. The daemon repeats itself to show
-//! that it is there; what is repeated is not shown again.
+//! each change, and a script that asked for JSON the daemon's own. The daemon repeats itself to
+//! show that it is there; what is repeated is not shown again.
 
 use std::io::IsTerminal;
 

@@ -3,7 +3,7 @@
 use fairshare_protocol::{CloseSession, Explain, OpenSession, Release, Request, Set};
 
 /// Who is asking: facts of the kernel and of the name service, none of the message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
     /// The UID that the socket names.
     pub(crate) uid: u32,
