@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
+use crate::clock;
 use crate::snapshot::{Saved, Snapshot};
 
 /// How many pieces of work may wait for the owner.
@@ -93,10 +94,9 @@ impl Book {
     /// A book with what was saved in it.
     pub(crate) fn new(policy: Policy, uid_min: u32, snapshot: Snapshot, saved: Saved) -> Self {
         let mut ledger = Ledger::new(policy.capacity());
-        for (uid, user) in saved.users {
-            ledger.restore(uid, user, &policy.entitlement(&Subject::of_uid(uid)));
-        }
-        ledger.continue_after(saved.last_session);
+        ledger.restore(saved.ledger, |uid| {
+            policy.entitlement(&Subject::of_uid(uid))
+        });
         let to_undo = saved.to_undo.into_iter().collect();
         Self {
             ledger,
@@ -148,7 +148,7 @@ impl Book {
 
     /// See [`Ledger::close_session`].
     pub(crate) fn close_session(&mut self, session: SessionId) -> Option<Closed> {
-        let closed = self.ledger.close_session(session)?;
+        let closed = self.ledger.close_session(session, clock::now())?;
         self.save(closed.uid);
         Some(closed)
     }
@@ -160,7 +160,7 @@ impl Book {
         wish: &Wish,
         used: MemorySize,
     ) -> Result<Change, Refusal> {
-        let change = self.ledger.request(uid, wish, used)?;
+        let change = self.ledger.request(uid, wish, used, clock::now())?;
         self.save(uid);
         Ok(change)
     }
@@ -173,7 +173,9 @@ impl Book {
         used: MemorySize,
         force: bool,
     ) -> Result<Change, Refusal> {
-        let change = self.ledger.resize(uid, wish, used, force)?;
+        let change = self
+            .ledger
+            .resize(uid, wish, used, force, None, clock::now())?;
         self.save(uid);
         Ok(change)
     }
@@ -185,20 +187,20 @@ impl Book {
         used: MemorySize,
         force: bool,
     ) -> Result<Change, Refusal> {
-        let change = self.ledger.release(uid, used, force)?;
+        let change = self.ledger.release(uid, used, force, clock::now())?;
         self.save(uid);
         Ok(change)
     }
 
     /// See [`Ledger::revert`].
     pub(crate) fn revert(&mut self, uid: u32, change: &Change) {
-        self.ledger.revert(uid, change);
+        self.ledger.revert(uid, change, clock::now());
         self.save(uid);
     }
 
     /// See [`Ledger::forget`]. Says also whether limits were left that must be taken back.
     pub(crate) fn forget(&mut self, uid: u32) -> (Vec<SessionId>, bool) {
-        let sessions = self.ledger.forget(uid);
+        let sessions = self.ledger.forget(uid, clock::now());
         let to_undo = self.to_undo.remove(&uid);
         self.save(uid);
         (sessions, to_undo)
@@ -217,10 +219,8 @@ impl Book {
         let users: Vec<u32> = self.ledger.accounts().map(|(uid, _)| uid).collect();
         let mut changes = Vec::new();
         for uid in users {
-            if let Some(change) = self
-                .ledger
-                .entitle(uid, &self.policy.entitlement(&Subject::of_uid(uid)))
-            {
+            let entitlement = self.policy.entitlement(&Subject::of_uid(uid));
+            if let Some(change) = self.ledger.entitle(uid, &entitlement, clock::now()) {
                 self.save(uid);
                 changes.push((uid, change));
             }
@@ -233,15 +233,17 @@ impl Book {
         self.policy.slice_scheme()
     }
 
-    /// Writes a user to the snapshot. A write that fails, on a full disk for instance, costs the
+    /// Writes a user to the snapshot, and whoever else has changed with them. A write that fails, on a full disk for instance, costs the
     /// safety of a restart and nothing else: it is logged once and tried again.
     fn save(&mut self, uid: u32) {
         if self.behind {
             self.catch_up();
             return;
         }
-        let to_undo = self.to_undo.contains(&uid);
-        if let Err(fault) = self.snapshot.save_user(&self.ledger, uid, to_undo) {
+        let mut changed = self.ledger.take_changed();
+        changed.insert(uid);
+        let to_undo = |uid| self.to_undo.contains(&uid);
+        if let Err(fault) = self.snapshot.save_users(&self.ledger, &changed, &to_undo) {
             error!("cannot {fault}; a restart now would lose what is not written, trying again");
             self.behind = true;
         }

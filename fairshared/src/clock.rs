@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 
+use fairshare_core::ledger::Moment;
 use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
     timerfd_create, timerfd_settime,
@@ -18,8 +19,13 @@ use crate::descriptor;
 const MILLISECONDS: u64 = 1000;
 const NANOSECONDS_OF_ONE: i64 = 1_000_000;
 
-/// Milliseconds since the machine was booted, time in suspend included. Never goes back.
-pub(crate) fn now() -> u64 {
+/// The time since the machine was booted, time in suspend included. Never goes back.
+pub(crate) fn now() -> Moment {
+    Moment::from_millis(millis())
+}
+
+/// [`now`] in milliseconds.
+pub(crate) fn millis() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     let part = |number: i64| u64::try_from(number).unwrap_or_default();
     part(time.tv_sec)
@@ -47,9 +53,9 @@ impl Alarm {
 
     /// Rings at this moment instead of at any that was set before; at once where it is past. With
     /// `None` it does not ring. What rang before and was not waited for is forgotten.
-    pub(crate) fn set(&self, moment: Option<u64>) -> io::Result<()> {
+    pub(crate) fn set(&self, moment: Option<Moment>) -> io::Result<()> {
         // Zero would disarm: timerfd_settime(2).
-        let at = moment.map_or(0, |moment| moment.max(1));
+        let at = moment.map_or(0, |moment| moment.millis().max(1));
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let setting = Itimerspec {
             it_interval: Timespec {
@@ -95,6 +101,10 @@ mod tests {
     /// An hour: what is set this far away does not ring in a test.
     const FAR: u64 = 3_600_000;
 
+    fn later(millis: u64) -> Moment {
+        now().after(Duration::from_millis(millis))
+    }
+
     async fn rings(alarm: &Alarm) {
         timeout(LONG, alarm.rang()).await.unwrap().unwrap();
     }
@@ -108,19 +118,19 @@ mod tests {
     #[tokio::test]
     async fn it_rings_once_and_not_before_its_moment() {
         let alarm = Alarm::new().unwrap();
-        let moment = now() + 30;
+        let moment = later(30);
         alarm.set(Some(moment)).unwrap();
         rings(&alarm).await;
         assert!(now() >= moment);
         assert!(is_silent(&alarm).await, "one moment rang twice");
-        alarm.set(Some(now() + 5)).unwrap();
+        alarm.set(Some(later(5))).unwrap();
         rings(&alarm).await;
     }
 
     #[tokio::test]
     async fn a_moment_in_the_past_rings_at_once() {
         let alarm = Alarm::new().unwrap();
-        for moment in [0, 1, now()] {
+        for moment in [Moment::ZERO, Moment::from_millis(1), now()] {
             alarm.set(Some(moment)).unwrap();
             rings(&alarm).await;
         }
@@ -129,17 +139,17 @@ mod tests {
     #[tokio::test]
     async fn it_can_be_set_earlier_while_it_is_waited_for() {
         let alarm = Alarm::new().unwrap();
-        alarm.set(Some(now() + FAR)).unwrap();
+        alarm.set(Some(later(FAR))).unwrap();
         let (rang, ()) = tokio::join!(timeout(LONG, alarm.rang()), async {
             tokio::task::yield_now().await;
-            alarm.set(Some(now() + 5)).unwrap();
+            alarm.set(Some(later(5))).unwrap();
         });
         rang.unwrap().unwrap();
     }
 
     #[tokio::test]
     async fn set_later_or_off_it_does_not_ring_for_what_was_set_before() {
-        for then in [Some(now() + FAR), None] {
+        for then in [Some(later(FAR)), None] {
             let alarm = Alarm::new().unwrap();
             alarm.set(Some(now())).unwrap();
             // Heard, so that the readiness of the old ring is known to the runtime.
@@ -153,7 +163,7 @@ mod tests {
     #[tokio::test]
     async fn a_moment_beyond_all_time_is_taken() {
         let alarm = Alarm::new().unwrap();
-        alarm.set(Some(u64::MAX)).unwrap();
+        alarm.set(Some(Moment::from_millis(u64::MAX))).unwrap();
         assert!(is_silent(&alarm).await);
     }
 }

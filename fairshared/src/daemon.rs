@@ -119,7 +119,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     let listener = Listener::new(inherited, args.socket()).map_err(Fault::system(listen))?;
     make_state_folder(args.state_dir())?;
     let (snapshot, saved) = Snapshot::open(args.state_dir()).map_err(Fault::Snapshot)?;
-    info!(users = saved.users.len(), "ledger opened");
+    info!(users = saved.ledger.users.len(), "ledger opened");
 
     let book = Book::new(policy, policy_file::uid_min(), snapshot, saved);
     let (bus_sender, bus_events) = mpsc::channel(BUS_EVENTS);

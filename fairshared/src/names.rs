@@ -135,7 +135,7 @@ impl Names {
     /// Nothing is known and no process runs until something is asked. `program` is this program,
     /// such as `/proc/self/exe`. Lookups are made in the runtime of whoever asks.
     pub(crate) fn start(program: PathBuf) -> Self {
-        Self::new(Launch::worker(program), LOOKUP_DEADLINE, clock::now)
+        Self::new(Launch::worker(program), LOOKUP_DEADLINE, clock::millis)
     }
 
     fn new(launch: Launch, deadline: Duration, clock: fn() -> u64) -> Self {

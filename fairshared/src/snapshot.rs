@@ -4,20 +4,24 @@
 //! after a reboot. It is written ahead of what it records, row by row. Against `kill -9` that is
 //! enough without waiting for a disk, because what was written belongs to the kernel by then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use fairshare_core::ledger::{Account, Leader, Ledger, SavedUser, Session, SessionId};
-use fairshare_protocol::{Allocation, Cpus, MemorySize, Tasks};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use fairshare_core::ledger::{
+    self, Grant, Leader, Ledger, Moment, Numbers, RecentUse, SavedUser, Session, Waiting,
+};
+use fairshare_protocol::{Allocation, Cpus, MemorySize, Tasks, Wish};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use tracing::error;
 
 /// The file in the state folder.
 const FILE: &str = "ledger.db";
-/// The version of the tables. Another one is not understood, and is put aside.
-const VERSION: i64 = 1;
+/// The version of the tables. An older one is brought up to it; a newer one is not understood, and
+/// is put aside.
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = "
     CREATE TABLE users (
@@ -37,14 +41,39 @@ const SCHEMA: &str = "
     CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 ";
 
+/// What version 2 added. Moments are milliseconds since boot.
+const SINCE_VERSION_1: &str = "
+    ALTER TABLE users ADD COLUMN gentle INTEGER NOT NULL DEFAULT 0;  -- no memory is forced down
+    ALTER TABLE users ADD COLUMN since INTEGER NOT NULL DEFAULT 0;   -- of the grant, like the rest
+    ALTER TABLE users ADD COLUMN lease_end INTEGER;
+    ALTER TABLE users ADD COLUMN warned INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE users ADD COLUMN last_use INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE users ADD COLUMN noticed INTEGER;
+    ALTER TABLE users ADD COLUMN beyond_max INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE waiting (
+        uid INTEGER PRIMARY KEY,
+        ticket INTEGER NOT NULL,
+        cpu INTEGER,                -- the wish; NULL where it does not name the resource
+        mem INTEGER,
+        tasks INTEGER,
+        lease INTEGER,              -- milliseconds; NULL where the user did not say
+        deadline INTEGER,
+        since INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE recent_use (
+        uid INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        share REAL NOT NULL
+    ) STRICT;
+";
+
 /// What was saved.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub(crate) struct Saved {
-    pub(crate) users: BTreeMap<u32, SavedUser>,
+    pub(crate) ledger: ledger::Saved,
     /// Users whose limits outlive their slice.
     pub(crate) to_undo: Vec<u32>,
-    /// The highest session number given so far.
-    pub(crate) last_session: SessionId,
 }
 
 /// Why the snapshot could not be read or written.
@@ -119,16 +148,21 @@ impl Snapshot {
         ))
     }
 
-    /// Writes one user as the ledger has them; one that it does not have is removed.
-    pub(crate) fn save_user(
+    /// Writes these users as the ledger has them; those that it does not have are removed.
+    pub(crate) fn save_users(
         &mut self,
         ledger: &Ledger,
-        uid: u32,
-        to_undo: bool,
+        users: &BTreeSet<u32>,
+        to_undo: &dyn Fn(u32) -> bool,
     ) -> Result<(), SnapshotError> {
         self.write(|transaction| {
-            write_number(transaction, ledger)?;
-            write_user(transaction, uid, ledger.account(uid), to_undo)
+            write_numbers(transaction, ledger.numbers())?;
+            for &uid in users {
+                let user = ledger.saved_user(uid);
+                write_user(transaction, uid, user.as_ref(), to_undo(uid))?;
+                write_recent_use(transaction, uid, ledger.recent_use(uid))?;
+            }
+            Ok(())
         })
     }
 
@@ -139,10 +173,17 @@ impl Snapshot {
         to_undo: &dyn Fn(u32) -> bool,
     ) -> Result<(), SnapshotError> {
         self.write(|transaction| {
-            transaction.execute_batch("DELETE FROM users; DELETE FROM sessions;")?;
-            write_number(transaction, ledger)?;
-            for (uid, account) in ledger.accounts() {
-                write_user(transaction, uid, Some(account), to_undo(uid))?;
+            transaction.execute_batch(
+                "DELETE FROM users; DELETE FROM sessions; DELETE FROM waiting;
+                 DELETE FROM recent_use;",
+            )?;
+            let saved = ledger.save();
+            write_numbers(transaction, saved.numbers)?;
+            for (&uid, user) in &saved.users {
+                write_user(transaction, uid, Some(user), to_undo(uid))?;
+            }
+            for (uid, recent) in saved.recent {
+                write_recent_use(transaction, uid, Some(recent))?;
             }
             Ok(())
         })
@@ -183,12 +224,15 @@ fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     if version == VERSION {
         return Ok(());
     }
-    if version != 0 {
+    if !(0..VERSION).contains(&version) {
         // Written by another version; reported by whoever opens.
         return Err(rusqlite::Error::InvalidQuery);
     }
     let transaction = connection.transaction()?;
-    transaction.execute_batch(SCHEMA)?;
+    if version == 0 {
+        transaction.execute_batch(SCHEMA)?;
+    }
+    transaction.execute_batch(SINCE_VERSION_1)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
 }
@@ -205,10 +249,61 @@ fn put_aside(path: &Path) {
     }
 }
 
-fn write_number(transaction: &Transaction<'_>, ledger: &Ledger) -> rusqlite::Result<()> {
+fn write_numbers(transaction: &Transaction<'_>, numbers: Numbers) -> rusqlite::Result<()> {
     transaction
-        .prepare_cached("INSERT OR REPLACE INTO numbers VALUES ('last_session', ?1)")?
-        .execute([signed(ledger.last_session())])?;
+        .prepare_cached(
+            "INSERT OR REPLACE INTO numbers
+             VALUES ('last_session', ?1), ('last_ticket', ?2), ('now', ?3)",
+        )?
+        .execute([
+            signed(numbers.last_session),
+            signed(numbers.last_ticket),
+            moment(numbers.now),
+        ])?;
+    Ok(())
+}
+
+fn write_recent_use(
+    transaction: &Transaction<'_>,
+    uid: u32,
+    recent: Option<RecentUse>,
+) -> rusqlite::Result<()> {
+    match recent {
+        Some(RecentUse { at, seconds, share }) => transaction
+            .prepare_cached("INSERT OR REPLACE INTO recent_use VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![uid, moment(at), seconds, share])?,
+        None => transaction
+            .prepare_cached("DELETE FROM recent_use WHERE uid = ?1")?
+            .execute([uid])?,
+    };
+    Ok(())
+}
+
+fn write_waiting(
+    transaction: &Transaction<'_>,
+    uid: u32,
+    waiting: Option<&Waiting>,
+) -> rusqlite::Result<()> {
+    let Some(waiting) = waiting else {
+        transaction
+            .prepare_cached("DELETE FROM waiting WHERE uid = ?1")?
+            .execute([uid])?;
+        return Ok(());
+    };
+    let Wish { cpu, mem, tasks } = waiting.wish;
+    let lease = waiting.lease.map(|lease| lease.as_millis());
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO waiting VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+        .execute(params![
+            uid,
+            signed(waiting.ticket),
+            cpu.map(|cpu| signed(cpu.thousandths())),
+            mem.map(|mem| signed(mem.bytes())),
+            tasks.map(|tasks| signed(tasks.count())),
+            lease.map(|millis| i64::try_from(millis).unwrap_or(i64::MAX)),
+            waiting.deadline.map(moment),
+            moment(waiting.since),
+        ])?;
     Ok(())
 }
 
@@ -217,11 +312,11 @@ fn write_number(transaction: &Transaction<'_>, ledger: &Ledger) -> rusqlite::Res
 fn write_user(
     transaction: &Transaction<'_>,
     uid: u32,
-    account: Option<&Account>,
+    user: Option<&SavedUser>,
     to_undo: bool,
 ) -> rusqlite::Result<()> {
     let empty = BTreeMap::new();
-    let sessions = account.map_or(&empty, Account::sessions);
+    let sessions = user.map_or(&empty, |user| &user.sessions);
     let written: Vec<i64> = transaction
         .prepare_cached("SELECT session FROM sessions WHERE uid = ?1")?
         .query_map([uid], |row| row.get(0))?
@@ -249,50 +344,106 @@ fn write_user(
                 session.service
             ])?;
     }
-    let Some(account) = account else {
+    write_waiting(
+        transaction,
+        uid,
+        user.and_then(|user| user.waiting.as_ref()),
+    )?;
+    let Some(user) = user else {
         transaction
             .prepare_cached("DELETE FROM users WHERE uid = ?1")?
             .execute([uid])?;
         return Ok(());
     };
-    let grant = account.grant();
+    let grant = user.grant;
     transaction
-        .prepare_cached("INSERT OR REPLACE INTO users VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached(
+            "INSERT OR REPLACE INTO users (uid, cpu, mem, tasks, to_undo, gentle, since, lease_end,
+                                           warned, last_use, noticed, beyond_max)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?
         .execute(params![
             uid,
-            grant.map(|grant| signed(grant.cpu.thousandths())),
-            grant.map(|grant| signed(grant.mem.bytes())),
-            grant.map(|grant| signed(grant.tasks.count())),
+            grant.map(|grant| signed(grant.allocation.cpu.thousandths())),
+            grant.map(|grant| signed(grant.allocation.mem.bytes())),
+            grant.map(|grant| signed(grant.allocation.tasks.count())),
             to_undo,
+            user.gentle,
+            grant.map_or(0, |grant| moment(grant.since)),
+            grant.and_then(|grant| grant.lease_end).map(moment),
+            grant.map_or(0, |grant| moment(grant.warned)),
+            grant.map_or(0, |grant| moment(grant.last_use)),
+            grant.and_then(|grant| grant.noticed).map(moment),
+            grant.is_some_and(|grant| grant.beyond_max),
         ])?;
     Ok(())
 }
 
 fn read(connection: &Connection) -> rusqlite::Result<Saved> {
-    let mut saved = Saved::default();
-    let mut users = connection.prepare("SELECT uid, cpu, mem, tasks, to_undo FROM users")?;
-    let mut rows = users.query([])?;
+    let (mut users, to_undo) = read_users(connection)?;
+    read_sessions(connection, &mut users)?;
+    read_waiting(connection, &mut users)?;
+    let value = |name: &str| {
+        let mut statement = connection.prepare("SELECT value FROM numbers WHERE name = ?1")?;
+        let value: Option<i64> = statement.query_row([name], |row| row.get(0)).optional()?;
+        Ok::<_, rusqlite::Error>(value.map_or(0, unsigned))
+    };
+    let numbers = Numbers {
+        last_session: value("last_session")?,
+        last_ticket: value("last_ticket")?,
+        now: Moment::from_millis(value("now")?),
+    };
+    Ok(Saved {
+        ledger: ledger::Saved {
+            users,
+            recent: read_recent_use(connection)?,
+            numbers,
+        },
+        to_undo,
+    })
+}
+
+fn read_users(connection: &Connection) -> rusqlite::Result<(BTreeMap<u32, SavedUser>, Vec<u32>)> {
+    let (mut users, mut to_undo) = (BTreeMap::new(), Vec::new());
+    let mut statement = connection.prepare(
+        "SELECT uid, cpu, mem, tasks, to_undo, gentle, since, lease_end, warned, last_use, noticed,
+                beyond_max
+         FROM users",
+    )?;
+    let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let uid: u32 = row.get(0)?;
-        let part = |column| {
-            row.get::<_, Option<i64>>(column)
-                .map(|value| value.map(unsigned))
+        let time = |column| number(row, column).map(|time| time.map(Moment::from_millis));
+        let mut user = SavedUser {
+            gentle: row.get(5)?,
+            ..SavedUser::default()
         };
-        let grant = grant(part(1)?, part(2)?, part(3)?);
-        saved.users.insert(
-            uid,
-            SavedUser {
-                sessions: BTreeMap::new(),
-                grant,
-            },
-        );
+        if let Some(allocation) = allocation(number(row, 1)?, number(row, 2)?, number(row, 3)?) {
+            user.grant = Some(Grant {
+                allocation,
+                since: time(6)?.unwrap_or_default(),
+                lease_end: time(7)?,
+                warned: time(8)?.unwrap_or_default(),
+                last_use: time(9)?.unwrap_or_default(),
+                noticed: time(10)?,
+                beyond_max: row.get(11)?,
+            });
+        }
+        users.insert(uid, user);
         if row.get(4)? {
-            saved.to_undo.push(uid);
+            to_undo.push(uid);
         }
     }
-    let mut sessions =
+    Ok((users, to_undo))
+}
+
+fn read_sessions(
+    connection: &Connection,
+    users: &mut BTreeMap<u32, SavedUser>,
+) -> rusqlite::Result<()> {
+    let mut statement =
         connection.prepare("SELECT session, uid, pid, start_time, service FROM sessions")?;
-    let mut rows = sessions.query([])?;
+    let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let leader = Leader {
             pid: row.get(2)?,
@@ -302,21 +453,59 @@ fn read(connection: &Connection) -> rusqlite::Result<Saved> {
             leader,
             service: row.get(4)?,
         };
-        let user = saved.users.entry(row.get(1)?).or_default();
+        let user = users.entry(row.get(1)?).or_default();
         user.sessions.insert(unsigned(row.get(0)?), session);
     }
-    let last: Option<i64> = connection
-        .query_row(
-            "SELECT value FROM numbers WHERE name = 'last_session'",
-            [],
-            |row| row.get(0),
-        )
-        .optional()?;
-    saved.last_session = last.map_or(0, unsigned);
-    Ok(saved)
+    Ok(())
 }
 
-fn grant(cpu: Option<u64>, mem: Option<u64>, tasks: Option<u64>) -> Option<Allocation> {
+fn read_waiting(
+    connection: &Connection,
+    users: &mut BTreeMap<u32, SavedUser>,
+) -> rusqlite::Result<()> {
+    let mut statement = connection
+        .prepare("SELECT uid, ticket, cpu, mem, tasks, lease, deadline, since FROM waiting")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let waiting = Waiting {
+            ticket: unsigned(row.get(1)?),
+            wish: Wish {
+                cpu: number(row, 2)?.and_then(Cpus::from_thousandths),
+                mem: number(row, 3)?.and_then(MemorySize::from_bytes),
+                tasks: number(row, 4)?.and_then(Tasks::new),
+            },
+            lease: number(row, 5)?.map(Duration::from_millis),
+            deadline: number(row, 6)?.map(Moment::from_millis),
+            since: Moment::from_millis(unsigned(row.get(7)?)),
+        };
+        users.entry(row.get(0)?).or_default().waiting = Some(waiting);
+    }
+    Ok(())
+}
+
+fn read_recent_use(connection: &Connection) -> rusqlite::Result<BTreeMap<u32, RecentUse>> {
+    let mut statement = connection.prepare("SELECT uid, at, seconds, share FROM recent_use")?;
+    let rows = statement.query_map([], |row| {
+        let recent = RecentUse {
+            at: Moment::from_millis(unsigned(row.get(1)?)),
+            seconds: row.get(2)?,
+            share: row.get(3)?,
+        };
+        Ok((row.get(0)?, recent))
+    })?;
+    rows.collect()
+}
+
+fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<u64>> {
+    let value: Option<i64> = row.get(column)?;
+    Ok(value.map(unsigned))
+}
+
+fn moment(moment: Moment) -> i64 {
+    signed(moment.millis())
+}
+
+fn allocation(cpu: Option<u64>, mem: Option<u64>, tasks: Option<u64>) -> Option<Allocation> {
     Some(Allocation {
         cpu: Cpus::from_thousandths(cpu?)?,
         mem: MemorySize::from_bytes(mem?)?,
@@ -343,8 +532,9 @@ mod tests {
 
     use super::*;
 
+    const NOW: Moment = Moment::from_millis(5_000_000);
     const CAPACITY: Capacity = Capacity {
-        cpu_thousandths: 64_000,
+        cpu_thousandths: 6000,
         mem_bytes: 1 << 40,
     };
 
@@ -359,7 +549,10 @@ mod tests {
     fn entitlement() -> Arc<Entitlement> {
         Arc::new(Entitlement::between(
             allocation("2", "8G"),
-            allocation("8", "32G"),
+            Allocation {
+                tasks: "500".parse().unwrap(),
+                ..allocation("8", "32G")
+            },
         ))
     }
 
@@ -372,21 +565,27 @@ mod tests {
             cpu: "4".parse().ok(),
             ..Wish::default()
         };
-        ledger.resize(1000, &wish, MemorySize::ZERO, false).unwrap();
+        let lease = Some(Duration::from_secs(7200));
+        ledger
+            .resize(1000, &wish, MemorySize::ZERO, false, lease, NOW)
+            .unwrap();
+        // More than is left beside the first, and it waits.
+        let wish = Wish {
+            cpu: "7".parse().ok(),
+            tasks: "400".parse().ok(),
+            ..Wish::default()
+        };
+        let deadline = Some(NOW.after(Duration::from_secs(600)));
+        ledger.enqueue(1001, &wish, lease, deadline, NOW).unwrap();
+        ledger.tick(NOW);
         ledger
     }
 
-    fn same(ledger: &Ledger, saved: Saved) {
+    fn same(ledger: &mut Ledger, saved: Saved) {
         let mut restored = Ledger::new(CAPACITY);
-        for (uid, user) in saved.users {
-            restored.restore(uid, user, &entitlement());
-        }
-        restored.continue_after(saved.last_session);
-        assert!(
-            restored.accounts().eq(ledger.accounts()),
-            "{restored:?}\n{ledger:?}"
-        );
-        assert_eq!(restored.last_session(), ledger.last_session());
+        restored.restore(saved.ledger, |_| entitlement());
+        ledger.take_changed();
+        assert_eq!(restored, *ledger);
     }
 
     #[test]
@@ -395,20 +594,25 @@ mod tests {
         let mut ledger = ledger();
         let (mut snapshot, saved) = Snapshot::open(folder.path()).unwrap();
         assert_eq!(saved, Saved::default());
-        snapshot.save_user(&ledger, 1000, false).unwrap();
-        snapshot.save_user(&ledger, 1001, true).unwrap();
+        let changed = ledger.take_changed();
+        assert_eq!(changed, BTreeSet::from([1000, 1001]));
+        snapshot
+            .save_users(&ledger, &changed, &|uid| uid == 1001)
+            .unwrap();
         drop(snapshot);
 
         let (mut snapshot, saved) = Snapshot::open(folder.path()).unwrap();
         assert_eq!(saved.to_undo, [1001]);
-        same(&ledger, saved);
+        same(&mut ledger, saved);
 
-        ledger.close_session(1);
-        ledger.forget(1001);
-        snapshot.save_user(&ledger, 1000, false).unwrap();
-        snapshot.save_user(&ledger, 1001, false).unwrap();
+        ledger.close_session(1, NOW);
+        ledger.forget(1001, NOW);
+        ledger.tick(NOW);
+        let changed = ledger.take_changed();
+        assert_eq!(changed, BTreeSet::from([1000, 1001]));
+        snapshot.save_users(&ledger, &changed, &|_| false).unwrap();
         drop(snapshot);
-        same(&ledger, Snapshot::open(folder.path()).unwrap().1);
+        same(&mut ledger, Snapshot::open(folder.path()).unwrap().1);
     }
 
     #[test]
@@ -419,7 +623,7 @@ mod tests {
         let second = Snapshot::open(folder.path()).unwrap_err();
         assert!(second.to_string().contains("locked"), "{second}");
         drop(snapshot);
-        same(&ledger(), Snapshot::open(folder.path()).unwrap().1);
+        same(&mut ledger(), Snapshot::open(folder.path()).unwrap().1);
     }
 
     #[test]
@@ -428,12 +632,13 @@ mod tests {
         let mut ledger = ledger();
         let (mut snapshot, _) = Snapshot::open(folder.path()).unwrap();
         snapshot.save_all(&ledger, &|_| false).unwrap();
-        ledger.forget(1000);
+        ledger.forget(1000, NOW);
+        ledger.tick(NOW);
         snapshot.save_all(&ledger, &|uid| uid == 1001).unwrap();
         drop(snapshot);
         let saved = Snapshot::open(folder.path()).unwrap().1;
         assert_eq!(saved.to_undo, [1001]);
-        same(&ledger, saved);
+        same(&mut ledger, saved);
     }
 
     #[test]
@@ -458,5 +663,30 @@ mod tests {
             .unwrap();
         drop(connection);
         assert_eq!(Snapshot::open(folder.path()).unwrap().1, Saved::default());
+    }
+
+    #[test]
+    fn a_file_of_the_first_version_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(folder.path().join(FILE)).unwrap();
+        connection.execute_batch(SCHEMA).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO users VALUES (1000, 4000, 8589934592, 100, 0);
+                 INSERT INTO sessions VALUES (5, 1000, 77, 7, 'sshd');
+                 INSERT INTO numbers VALUES ('last_session', 9);
+                 PRAGMA user_version = 1;",
+            )
+            .unwrap();
+        drop(connection);
+        let saved = Snapshot::open(folder.path()).unwrap().1.ledger;
+        let user = saved.users.get(&1000).unwrap();
+        let grant = user.grant.unwrap();
+        assert_eq!(
+            (grant.allocation, grant.lease_end),
+            (allocation("4", "8G"), None)
+        );
+        assert_eq!(user.sessions.get(&5).unwrap().leader.pid, 77);
+        assert_eq!(saved.numbers.last_session, 9);
     }
 }

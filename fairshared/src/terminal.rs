@@ -71,7 +71,7 @@ impl Terminals {
     }
 
     /// Writes a line to the user's terminals. `leaders` are the leaders of the user's sessions;
-    /// `now` is in milliseconds, as [`crate::clock::now`] counts.
+    /// `now` is in milliseconds, as [`crate::clock::millis`] counts.
     pub(crate) fn tell(&self, uid: u32, leaders: &[u32], text: &str, now: u64) -> Told {
         let admitted = {
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);

@@ -33,7 +33,7 @@ struct Fake {
 
 impl Fake {
     fn new(script: &str, deadline: Duration) -> Self {
-        Self::at(script, deadline, clock::now)
+        Self::at(script, deadline, clock::millis)
     }
 
     fn at(script: &str, deadline: Duration, clock: fn() -> u64) -> Self {
