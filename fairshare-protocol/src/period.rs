@@ -218,6 +218,9 @@ mod tests {
             ("366d1s", "from 1s to 366d"),
             ("99999999999999999999s", "from 1s to 366d"),
             ("9999999999999999999w", "from 1s to 366d"),
+            // In 64 bits these would come to 44 s and to 1 s.
+            ("307445734561825861m", "from 1s to 366d"),
+            ("18446744073709551615s2s", "from 1s to 366d"),
         ] {
             let error = text.parse::<Period>().unwrap_err().to_string();
             assert!(error.starts_with("Invalid length of time: "), "{error}");
