@@ -216,6 +216,9 @@ impl<'a> Problems<'a> {
         message: String,
         hint: Option<String>,
     ) {
+        if self.is_full(severity) {
+            return;
+        }
         let source = at.and_then(|at| self.sources.get(usize::try_from(at.file).ok()?));
         let only = match self.sources {
             [only] => Some(only),
@@ -233,11 +236,18 @@ impl<'a> Problems<'a> {
     }
 
     fn push(&mut self, at: Option<Spot>, problem: Problem) {
-        if self.found.len() < MAX_PROBLEMS {
+        if !self.is_full(problem.severity) {
             self.found.push((at, problem));
-        } else if problem.severity == Severity::Error {
+        }
+    }
+
+    /// Whether there are as many as are told of; one more is then counted.
+    fn is_full(&mut self, severity: Severity) -> bool {
+        let is_full = self.found.len() >= MAX_PROBLEMS;
+        if is_full && severity == Severity::Error {
             self.untold = self.untold.saturating_add(1);
         }
+        is_full
     }
 
     /// Whether one of them is an error.
@@ -264,7 +274,11 @@ fn excerpt(text: &str, at: Spot) -> Excerpt {
     let clean = |part: &str| printable(&part.replace('\t', " "));
     let start = floor(text, at.start as usize);
     let end = floor(text, at.end as usize).max(start);
-    let (before, rest) = text.split_at(start);
+    // Four bytes hold any character; the rest of a long line is not looked at.
+    let from = floor(text, start.saturating_sub(4 * BEFORE));
+    let before = text.get(from..start).unwrap_or_default();
+    let upto = floor(text, start.saturating_add(4 * MAX_EXCERPT));
+    let rest = text.get(start..upto).unwrap_or_default();
     let before = before.rsplit(['\n', '\r']).next().unwrap_or(before);
     let skipped = before.chars().count().saturating_sub(BEFORE);
     let before: String = before.chars().skip(skipped).collect();

@@ -2,6 +2,10 @@
 
 use super::*;
 
+mod hostile;
+mod messages;
+mod sites;
+
 const FIRST_VERSION: &str = "defaults: {cpu: 2, mem: 8G}\nmax: {cpu: 8, mem: 32G}\n";
 
 /// 16 CPUs, 64G, and the usual `pid_max`.
