@@ -17,6 +17,7 @@ use crate::ledger::Capacity;
 mod checks;
 mod explain;
 mod leaf;
+mod named_groups;
 mod problem;
 mod reading;
 mod resolve;

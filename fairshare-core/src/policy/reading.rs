@@ -7,6 +7,7 @@
 use super::leaf::Reader;
 use super::problem::{Problems, cut, quoted};
 use super::sections::{Given, Key, Resource, Scope, Sections, Who};
+use super::source::Spot;
 use super::value::{self, Hundredths, Value};
 use super::yaml::{Entry, Node};
 use super::{Enforce, SliceScheme};
@@ -67,20 +68,20 @@ pub(super) fn read(root: &Node, sections: &mut Sections, problems: &mut Problems
 /// Where a section's values go: everybody, a group or a user.
 enum Owner<'a> {
     Everybody,
-    Group(&'a str, Who),
-    User(&'a str, Who),
+    Group(&'a str, Who, Spot),
+    User(&'a str, Who, Spot),
 }
 
 impl Owner<'_> {
     fn scope<'s>(&self, sections: &'s mut Sections) -> Option<&'s mut Scope> {
         match self {
             Self::Everybody => Some(&mut sections.everybody),
-            Self::Group(name, who) => {
-                let entry = sections.groups.entry("groups", who.clone(), name)?;
+            Self::Group(name, who, at) => {
+                let entry = sections.groups.entry("groups", who.clone(), name, *at)?;
                 Some(&mut entry.scope)
             }
-            Self::User(name, who) => {
-                let entry = sections.users.entry("users", who.clone(), name)?;
+            Self::User(name, who, at) => {
+                let entry = sections.users.entry("users", who.clone(), name, *at)?;
                 Some(&mut entry.scope)
             }
         }
@@ -358,9 +359,9 @@ impl Reader<'_, '_> {
             };
             let known = if is_group { GROUP } else { USER };
             let owner = if is_group {
-                Owner::Group(&section.key, who.clone())
+                Owner::Group(&section.key, who.clone(), section.at)
             } else {
-                Owner::User(&section.key, who.clone())
+                Owner::User(&section.key, who.clone(), section.at)
             };
             // An entry without a word in it is one too: it may be named in `group_order`.
             owner.scope(sections);
@@ -368,13 +369,7 @@ impl Reader<'_, '_> {
                 if !known.contains(&&*entry.key) {
                     self.unknown(&prefix, entry, known);
                 } else if &*entry.key == "budget" {
-                    self.budget(
-                        &format!("{prefix}.budget"),
-                        entry,
-                        &section.key,
-                        &who,
-                        sections,
-                    );
+                    self.budget(&format!("{prefix}.budget"), entry, &who, sections);
                 } else {
                     self.owned(&format!("{prefix}."), entry, &owner, sections);
                 }
@@ -382,14 +377,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn budget(
-        &mut self,
-        path: &str,
-        entry: &Entry,
-        name: &str,
-        who: &Who,
-        sections: &mut Sections,
-    ) {
+    fn budget(&mut self, path: &str, entry: &Entry, who: &Who, sections: &mut Sections) {
         let Some(entries) = self.mapping(&entry.node, path, "write for example {cpu: 32}") else {
             return;
         };
@@ -400,7 +388,7 @@ impl Reader<'_, '_> {
             };
             let at = format!("{path}.{}", entry.key);
             let amount = self.amount(&at, &entry.node, resource, true);
-            let group = sections.groups.entry("groups", who.clone(), name);
+            let group = sections.groups.find_mut(who);
             if let Some((amount, group)) = amount.zip(group) {
                 group.budget.insert(resource, amount);
             }

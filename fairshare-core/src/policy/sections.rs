@@ -111,6 +111,8 @@ pub(super) enum Who {
 pub(super) struct Section {
     /// The key of the entry.
     pub(super) name: String,
+    /// Where it stands first.
+    pub(super) at: Spot,
     pub(super) scope: Scope,
     /// What the members of a group may hold together.
     pub(super) budget: BTreeMap<Resource, Given>,
@@ -133,11 +135,18 @@ pub(super) struct Register {
 
 impl Register {
     /// The entry of that name, made where it is not there yet.
-    pub(super) fn entry(&mut self, kind: &str, who: Who, name: &str) -> Option<&mut Section> {
+    pub(super) fn entry(
+        &mut self,
+        kind: &str,
+        who: Who,
+        name: &str,
+        at: Spot,
+    ) -> Option<&mut Section> {
         let index = *self.index.entry(who).or_insert_with(|| {
             let index = self.entries.len();
             self.entries.push(Section {
                 name: name.to_owned(),
+                at,
                 scope: Scope {
                     prefix: format!("{kind}.{name}."),
                     settings: BTreeMap::new(),
@@ -151,6 +160,11 @@ impl Register {
 
     pub(super) fn find(&self, who: &Who) -> Option<usize> {
         self.index.get(who).copied()
+    }
+
+    pub(super) fn find_mut(&mut self, who: &Who) -> Option<&mut Section> {
+        let index = self.find(who)?;
+        self.entries.get_mut(index)
     }
 }
 

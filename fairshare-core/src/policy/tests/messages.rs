@@ -268,3 +268,31 @@ fn everybodys_contradiction_is_told_once_and_not_for_each_user() {
     let text = "defaults: {cpu: 9, mem: 1G}\nmax: {cpu: 8, mem: 1G}\nusers: {a: {priority: 1}}";
     assert_eq!(problems(text), ["defaults.cpu: 9 is above max.cpu (8)"]);
 }
+
+#[test]
+fn a_group_that_does_not_exist_is_a_warning_where_it_is_named_first() {
+    let text = format!(
+        "{FIRST_VERSION}exempt: {{groups: [wheel, nowhere]}}\n\
+         groups: {{nowhere: {{}}, staff: {{}}, 1005: {{}}}}\n"
+    );
+    let sources = sources(&[&text]);
+    let (policy, warnings) = Policy::read(&sources, &MACHINE).unwrap();
+    assert!(warnings.is_empty(), "{warnings:?}");
+    let named: Vec<&str> = policy.named_groups().into_iter().collect();
+    assert_eq!(named, ["nowhere", "staff", "wheel"]);
+    let missing = ["nowhere".to_owned(), "unheard of".to_owned()];
+    assert_eq!(
+        report(
+            &policy.missing_groups(&sources, &missing.into()),
+            Look::Plain
+        ),
+        "\
+warning: there is no group 'nowhere'
+ --> 10-base.yaml:3:26
+  |
+3 | exempt: {groups: [wheel, nowhere]}
+  |                          ^^^^^^^
+  |
+  = help: what is said for it holds for nobody until there is one"
+    );
+}
