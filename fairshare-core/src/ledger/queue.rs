@@ -170,6 +170,12 @@ impl Ledger {
         })
     }
 
+    /// Whether a request of this user is served before that of another, or would be if it were made
+    /// now.
+    pub fn comes_before(&self, uid: u32, other: u32) -> bool {
+        self.rank(uid) < self.rank(other)
+    }
+
     /// Grants what can be granted to those who wait.
     pub(super) fn serve_queue(&mut self) {
         loop {
