@@ -279,6 +279,7 @@ fn what_was_saved_comes_back() {
         .unwrap();
     let mut after = ledger();
     after.restore(before.save(), |_| entitlement());
+    before.take_changed();
     assert_eq!(after, before);
     assert_eq!(after.owner(opened.session), Some(1000));
     assert_eq!(after.session_of(1000, 1), Some(opened.session));
@@ -314,4 +315,401 @@ fn forgetting_a_user_ends_what_was_open() {
     assert_eq!(ledger.forget(1000, NOW), [opened.session]);
     assert!(ledger.account(1000).is_none() && ledger.owner(opened.session).is_none());
     assert_eq!(ledger.granted(), Capacity::default());
+}
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+fn leased(default: u64, longest: u64) -> Arc<Entitlement> {
+    let mut entitlement = Entitlement::clone(&entitlement());
+    entitlement.lease.default = Some(minutes(default));
+    entitlement.lease.longest = Some(minutes(longest));
+    Arc::new(entitlement)
+}
+
+/// Users with a session on a machine that has 6 CPUs beside the defaults.
+fn small(users: &[(u32, &Arc<Entitlement>)]) -> Ledger {
+    let mut ledger = Ledger::new(Capacity {
+        cpu_thousandths: 6000,
+        mem_bytes: 64 << 30,
+    });
+    for (uid, entitlement) in users {
+        ledger.open_session(*uid, leader(*uid), "sshd", entitlement);
+    }
+    ledger.tick(NOW);
+    ledger
+}
+
+fn cpu(cpu: &str) -> Wish {
+    wish(cpu, "")
+}
+
+#[test]
+fn a_lease_warns_three_times_and_ends_gently_at_the_default() {
+    let mut ledger = small(&[(1000, &leased(60, 120))]);
+    let change = ledger
+        .resize(1000, &wish("4", "16G"), NONE, false, None, NOW)
+        .unwrap();
+    let end = NOW.after(minutes(60));
+    assert_eq!(change.after.unwrap().lease_end, Some(end));
+    for left in [15, 5, 1].map(minutes) {
+        assert_eq!(ledger.next_event(), Some(end.before(left)));
+        let events = ledger.tick(end.before(left));
+        assert_eq!(
+            events,
+            [Event::LeaseEnding {
+                uid: 1000,
+                end,
+                left
+            }]
+        );
+        assert_eq!(ledger.tick(end.before(left)), []);
+    }
+    assert_eq!(ledger.next_event(), Some(end));
+    let events = ledger.tick(end);
+    let [Event::LeaseEnded { uid: 1000, change }] = &events[..] else {
+        panic!("{events:?}");
+    };
+    assert!(change.gentle);
+    assert_eq!(change.to(), entitlement().default);
+    assert_eq!(ledger.granted(), Capacity::default());
+    assert!(ledger.account(1000).unwrap().is_gentle());
+    assert_eq!(ledger.next_event(), None);
+    // A new grant is somebody's wish again.
+    ledger
+        .resize(1000, &cpu("4"), NONE, false, None, end)
+        .unwrap();
+    assert!(!ledger.account(1000).unwrap().is_gentle());
+}
+
+#[test]
+fn a_lease_of_three_minutes_warns_once() {
+    let mut ledger = small(&[(1000, &entitlement())]);
+    let lease = Some(minutes(3));
+    ledger
+        .resize(1000, &cpu("4"), NONE, false, lease, NOW)
+        .unwrap();
+    let end = NOW.after(minutes(3));
+    assert_eq!(ledger.next_event(), Some(end.before(minutes(1))));
+}
+
+#[test]
+fn a_lease_is_renewed_from_now_and_not_beyond_the_longest() {
+    let mut ledger = small(&[(1000, &leased(60, 120)), (1001, &entitlement())]);
+    assert_eq!(ledger.renew(1000, None, NOW), Err(Refusal::NoGrant));
+    ledger
+        .resize(1000, &cpu("4"), NONE, false, None, NOW)
+        .unwrap();
+    let later = NOW.after(minutes(50));
+    assert_eq!(ledger.tick(later).len(), 1);
+    let refusal = ledger.renew(1000, Some(minutes(150)), later).unwrap_err();
+    assert_eq!(
+        refusal.to_string(),
+        "Request validation failed: Requested time (2h 30m) exceeds maximum allowed (2h)"
+    );
+    let end = later.after(minutes(120));
+    assert_eq!(ledger.renew(1000, Some(minutes(120)), later), Ok(Some(end)));
+    assert_eq!(ledger.next_event(), Some(end.before(minutes(15))));
+    ledger
+        .resize(1001, &cpu("3"), NONE, false, None, later)
+        .unwrap();
+    assert_eq!(ledger.renew(1001, None, later), Err(Refusal::NoLease));
+}
+
+#[test]
+fn below_the_minimum_and_below_the_default_are_told_apart() {
+    let mut low = Entitlement::clone(&entitlement());
+    low.min.cpu = "0.5".parse().unwrap();
+    let mut ledger = small(&[(1000, &Arc::new(low))]);
+    let refusal = ledger
+        .resize(1000, &cpu("0.2"), NONE, false, None, NOW)
+        .unwrap_err();
+    assert_eq!(refusal.code(), ErrorCode::BelowMinimum);
+    assert_eq!(
+        refusal.to_string(),
+        "Request validation failed: Requested CPU (0.2) is below the minimum (0.5)"
+    );
+    let refusal = ledger
+        .resize(1000, &wish("0.2", "1G"), NONE, false, None, NOW)
+        .unwrap_err();
+    assert_eq!(refusal.code(), ErrorCode::BelowMinimum);
+    ledger
+        .resize(1000, &cpu("1"), NONE, false, None, NOW)
+        .unwrap();
+    assert!(ledger.account(1000).unwrap().grant().is_some());
+    assert_eq!(ledger.granted(), Capacity::default());
+}
+
+#[test]
+fn a_refusal_says_who_holds_how_much_and_what_makes_room() {
+    let mut ledger = small(&[
+        (1000, &leased(60, 90)),
+        (1001, &entitlement()),
+        (1002, &entitlement()),
+    ]);
+    ledger
+        .resize(1000, &cpu("4"), NONE, false, None, NOW)
+        .unwrap();
+    ledger
+        .resize(1001, &cpu("5"), NONE, false, None, NOW)
+        .unwrap();
+    let Err(Refusal::NoCapacity(shortage)) = ledger.resize(1002, &cpu("8"), NONE, false, None, NOW)
+    else {
+        panic!("it does not fit");
+    };
+    let holders: Vec<(u32, u64)> = shortage
+        .holders
+        .iter()
+        .map(|holder| (holder.uid, holder.cpu_thousandths))
+        .collect();
+    assert_eq!(holders, [(1001, 3000), (1000, 2000)]);
+    assert_eq!(shortage.largest, allocation("3", "8G"));
+    assert_eq!(shortage.next_end, Some((NOW.after(minutes(60)), 1000)));
+}
+
+#[test]
+fn a_budget_counts_whole_allocations_and_refuses_no_login() {
+    let mut member = Entitlement::clone(&entitlement());
+    member.budgets = vec!["students".to_owned()];
+    let member = Arc::new(member);
+    let mut ledger = small(&[(1000, &member), (1001, &member), (1002, &entitlement())]);
+    let budget = Budget {
+        cpu_thousandths: Some(5000),
+        ..Budget::default()
+    };
+    ledger.set_budgets([("students".to_owned(), budget)].into(), NOW);
+    let refusal = ledger
+        .resize(1000, &cpu("4"), NONE, false, None, NOW)
+        .unwrap_err();
+    assert_eq!(refusal.code(), ErrorCode::OverBudget);
+    assert_eq!(
+        refusal.to_string(),
+        "The budget of group 'students' has too little left: CPU: 4 asked for, 3 possible now"
+    );
+    ledger
+        .resize(1000, &cpu("3"), NONE, false, None, NOW)
+        .unwrap();
+    ledger
+        .resize(1002, &cpu("7"), NONE, false, None, NOW)
+        .unwrap();
+    let opened = ledger.open_session(1003, leader(3), "sshd", &member);
+    assert_eq!(opened.limits.allocation, member.default);
+    assert_eq!(ledger.budget_used("students").cpu_thousandths, Some(7000));
+}
+
+#[test]
+fn the_first_is_held_and_only_who_does_not_delay_it_passes() {
+    let users: Vec<u32> = (1000..1005).collect();
+    let entitlement = entitlement();
+    let users: Vec<(u32, &Arc<Entitlement>)> =
+        users.into_iter().map(|uid| (uid, &entitlement)).collect();
+    let mut ledger = small(&users);
+    let hour = Some(minutes(60));
+    // 4 of 6 are taken for an hour; the first in the queue needs 5.
+    ledger
+        .resize(1000, &cpu("6"), NONE, false, hour, NOW)
+        .unwrap();
+    let first = ledger.enqueue(1001, &cpu("7"), None, None, NOW).unwrap();
+    let place = ledger.place(1001).unwrap();
+    assert_eq!(
+        (place.position, place.start),
+        (1, Some(NOW.after(minutes(60))))
+    );
+    // Two for longer would leave 4 when the first is to be served; one leaves enough.
+    let refusal = ledger
+        .resize(1002, &cpu("4"), NONE, false, Some(minutes(61)), NOW)
+        .unwrap_err();
+    assert!(matches!(refusal, Refusal::OthersWait { ahead: 1, .. }));
+    ledger
+        .enqueue(1002, &cpu("4"), Some(minutes(61)), None, NOW)
+        .unwrap();
+    ledger.enqueue(1003, &cpu("3"), None, None, NOW).unwrap();
+    let events = ledger.tick(NOW);
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::Admitted { uid: 1003, .. }))
+    );
+    assert_eq!(ledger.place(1002).unwrap().ahead, [1001]);
+    // Shorter than the wait is let through; the holder may not keep it for longer.
+    ledger
+        .resize(1004, &cpu("3"), NONE, false, Some(minutes(59)), NOW)
+        .unwrap();
+    assert!(matches!(
+        ledger.renew(1000, Some(minutes(61)), NOW),
+        Err(Refusal::OthersWait { .. })
+    ));
+    let events = ledger.tick(NOW.after(minutes(60)));
+    assert!(
+        events
+            .iter()
+            .any(|event| matches!(event, Event::Admitted { ticket, .. } if *ticket == first))
+    );
+}
+
+#[test]
+fn priority_comes_before_recent_use_and_recent_use_before_the_order_of_arrival() {
+    let mut high = Entitlement::clone(&entitlement());
+    high.priority = 1;
+    let (high, plain) = (Arc::new(high), entitlement());
+    let mut ledger = small(&[
+        (1000, &plain),
+        (1001, &plain),
+        (1002, &plain),
+        (1003, &high),
+    ]);
+    ledger
+        .resize(1000, &cpu("8"), NONE, false, None, NOW)
+        .unwrap();
+    let later = NOW.after(minutes(300));
+    ledger.release(1000, NONE, false, later).unwrap();
+    ledger
+        .resize(1002, &cpu("8"), NONE, false, None, later)
+        .unwrap();
+    for uid in [1000, 1001, 1003] {
+        ledger.enqueue(uid, &cpu("8"), None, None, later).unwrap();
+    }
+    let order: Vec<u32> = ledger.queue().iter().map(|(uid, _)| *uid).collect();
+    assert_eq!(order, [1003, 1001, 1000]);
+    // Half of it is forgotten after the half-life.
+    let used = |ledger: &Ledger, at| ledger.uses.minutes(1000, at);
+    assert_eq!(
+        used(&ledger, later),
+        296,
+        "five hours of the whole machine, decaying"
+    );
+    assert_eq!(used(&ledger, later.after(HALF_LIFE)), 148);
+}
+
+#[test]
+fn a_wait_ends_with_its_time_with_the_last_session_and_when_it_is_in_vain() {
+    let plain = entitlement();
+    let mut ledger = small(&[
+        (1000, &plain),
+        (1001, &plain),
+        (1002, &plain),
+        (1003, &plain),
+    ]);
+    ledger
+        .resize(1000, &cpu("8"), NONE, false, None, NOW)
+        .unwrap();
+    let deadline = NOW.after(minutes(10));
+    ledger
+        .enqueue(1001, &cpu("4"), None, Some(deadline), NOW)
+        .unwrap();
+    assert_eq!(
+        ledger.enqueue(1001, &cpu("4"), None, None, NOW),
+        Err(Refusal::AlreadyWaiting)
+    );
+    ledger.enqueue(1002, &cpu("4"), None, None, NOW).unwrap();
+    ledger.enqueue(1003, &cpu("8"), None, None, NOW).unwrap();
+    ledger.tick(NOW);
+    assert_eq!(ledger.next_event(), Some(deadline));
+    let gave_up = |events: Vec<Event>| -> Vec<(u32, GaveUp)> {
+        let each = events.into_iter().filter_map(|event| match event {
+            Event::GaveUp { uid, reason, .. } => Some((uid, reason)),
+            _ => None,
+        });
+        each.collect()
+    };
+    assert_eq!(gave_up(ledger.tick(deadline)), [(1001, GaveUp::TimedOut)]);
+    let session = ledger.session_of(1002, 1002).unwrap();
+    ledger.close_session(session, deadline);
+    assert_eq!(gave_up(ledger.tick(deadline)), [(1002, GaveUp::LoggedOut)]);
+    let smaller = Capacity {
+        cpu_thousandths: 5000,
+        ..ledger.capacity()
+    };
+    ledger.set_capacity(smaller, deadline);
+    let gone = gave_up(ledger.tick(deadline));
+    let [(1003, GaveUp::Impossible(sentence))] = &gone[..] else {
+        panic!("{gone:?}");
+    };
+    assert_eq!(
+        sentence,
+        "The machine will never have that much left: CPU: 8 asked for, 7 possible"
+    );
+    let refusal = ledger.enqueue(1003, &cpu("8"), None, None, deadline);
+    assert!(matches!(refusal, Err(Refusal::NeverFits(_))));
+}
+
+#[test]
+fn the_queue_has_an_end() {
+    let plain = entitlement();
+    let mut ledger = small(&[(1, &plain)]);
+    ledger.resize(1, &cpu("8"), NONE, false, None, NOW).unwrap();
+    for uid in (2..).take(MOST_WAITING + 1) {
+        ledger.open_session(uid, leader(uid), "sshd", &plain);
+        let ticket = ledger.enqueue(uid, &cpu("3"), None, None, NOW);
+        let last = ledger.queue().len() < MOST_WAITING || ticket.is_ok();
+        assert!(last || ticket == Err(Refusal::QueueFull));
+    }
+    assert_eq!(ledger.queue().len(), MOST_WAITING);
+}
+
+#[test]
+fn an_idle_grant_is_asked_back_and_then_taken() {
+    let mut idle = Entitlement::clone(&entitlement());
+    idle.idle = Some(crate::IdleTerms {
+        after: minutes(120),
+        notice: minutes(15),
+    });
+    let mut ledger = small(&[(1000, &Arc::new(idle))]);
+    ledger
+        .resize(1000, &cpu("4"), NONE, false, None, NOW)
+        .unwrap();
+    let used = NOW.after(minutes(30));
+    ledger.note_use(1000, used);
+    let end = used.after(minutes(120));
+    assert_eq!(ledger.next_event(), Some(used.after(minutes(105))));
+    // The daemon was away: the user has the whole notice all the same.
+    let events = ledger.tick(end);
+    let end = end.after(minutes(15));
+    assert_eq!(events, [Event::Idle { uid: 1000, end }]);
+    assert_eq!(ledger.next_event(), Some(end));
+    let events = ledger.tick(end);
+    assert!(matches!(&events[..], [Event::IdleReturned { uid: 1000, change }] if change.gentle));
+}
+
+#[test]
+fn an_administrator_goes_beyond_the_maximum_but_not_beyond_the_capacity() {
+    let mut ledger = ledger();
+    ledger.open_session(1000, leader(1), "sshd", &leased(60, 60));
+    let lease = Some(minutes(6000));
+    let set = ledger
+        .set(1000, &cpu("12"), lease, NONE, false, NOW)
+        .unwrap();
+    assert!(set.after.unwrap().beyond_max);
+    assert!(matches!(
+        ledger.set(1000, &cpu("19"), lease, NONE, false, NOW),
+        Err(Refusal::NoCapacity(_))
+    ));
+    // A reload does not take it back, and the user may give some back.
+    assert_eq!(ledger.entitle(1000, &leased(60, 90), NOW), None);
+    let change = ledger
+        .resize(1000, &cpu("8"), NONE, false, None, NOW)
+        .unwrap();
+    assert!(!change.after.unwrap().beyond_max);
+    assert_eq!(
+        ledger.set(1001, &cpu("4"), None, NONE, false, NOW),
+        Err(Refusal::NoSession)
+    );
+}
+
+#[test]
+fn an_earlier_time_is_taken_for_the_latest() {
+    let mut ledger = small(&[(1000, &leased(60, 90))]);
+    ledger
+        .resize(1000, &cpu("4"), NONE, false, None, NOW)
+        .unwrap();
+    let later = NOW.after(minutes(30));
+    ledger.tick(later);
+    let before = ledger.clone();
+    assert_eq!(ledger.tick(Moment::ZERO), []);
+    assert_eq!(ledger, before);
+    assert_eq!(
+        ledger.renew(1000, None, NOW),
+        Ok(Some(later.after(minutes(60))))
+    );
 }
