@@ -12,7 +12,7 @@ use fairshare_core::Entitlement;
 use fairshare_core::IdleTerms;
 use fairshare_core::LeaseTerms;
 use fairshare_core::ledger::{
-    Account, Budget, Capacity, Event as Happened, Leader, Ledger, Moment, Refusal,
+    Account, Budget, Capacity, Event as Happened, Leader, Ledger, Moment, Place, Refusal, Short,
 };
 use fairshare_protocol::{Allocation, Cpus, MemorySize, Tasks, Wish};
 use ledger_checks as checks;
@@ -230,8 +230,32 @@ impl World {
 
     /// The first in the queue with the moment at which it can be served.
     fn head(&self) -> Option<(u64, Option<Moment>)> {
-        let (uid, waiting) = *self.ledger.queue().first()?;
-        Some((waiting.ticket, self.ledger.place(uid)?.start))
+        let place = self.first()?;
+        Some((place.waiting.ticket, place.start))
+    }
+
+    fn first(&self) -> Option<Place> {
+        let (uid, _) = *self.ledger.queue().first()?;
+        self.ledger.place(uid)
+    }
+
+    /// Where nobody knows when the first is served, nobody takes what it lacks.
+    fn lacks_no_more(&self, before: Option<Place>) {
+        let (Some(before), Some(after)) = (before, self.first()) else {
+            return;
+        };
+        if before.waiting.ticket != after.waiting.ticket || before.start.or(after.start).is_some() {
+            return;
+        }
+        for short in before.short {
+            let same =
+                |other: &&Short| (&other.share, other.resource) == (&short.share, short.resource);
+            let now = after.short.iter().find(same);
+            assert!(
+                now.is_none_or(|now| now.possible >= short.possible),
+                "{short:?}: {now:?}"
+            );
+        }
     }
 
     /// Whether this is asked by somebody who comes before the first in the queue.
@@ -434,7 +458,7 @@ impl World {
 
     fn step(&mut self, event: &Event) {
         let (before, head) = (checks::count(&self.ledger), self.head());
-        let goes_first = self.goes_first(event);
+        let (goes_first, first) = (self.goes_first(event), self.first());
         let kind = self.carry_out(event);
         let happened = self.ledger.tick(self.now);
         let mut moved = kind == Kind::Moves;
@@ -458,6 +482,9 @@ impl World {
                 };
                 let bounds = checks::bounds(budget);
                 checks::not_beyond(figures(&before), figures(&after), bounds, group);
+            }
+            if !goes_first {
+                self.lacks_no_more(first);
             }
             // Nobody passed at the cost of the first.
             if !goes_first

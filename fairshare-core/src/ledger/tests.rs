@@ -713,3 +713,32 @@ fn an_earlier_time_is_taken_for_the_latest() {
         Ok(Some(later.after(minutes(60))))
     );
 }
+
+#[test]
+fn where_no_lease_ends_nobody_takes_what_the_first_lacks() {
+    let plain = entitlement();
+    let mut ledger = small(&[(1000, &plain), (1001, &plain), (1002, &plain)]);
+    ledger
+        .resize(1000, &cpu("5"), NONE, false, None, NOW)
+        .unwrap();
+    ledger.enqueue(1001, &cpu("6"), None, None, NOW).unwrap();
+    assert_eq!(ledger.place(1001).unwrap().start, None);
+    // Two CPUs are free, but held; of memory there is enough.
+    assert!(matches!(
+        ledger.resize(1002, &cpu("3"), NONE, false, Some(minutes(1)), NOW),
+        Err(Refusal::OthersWait {
+            ahead: 1,
+            start: None
+        })
+    ));
+    ledger
+        .resize(1002, &wish("", "16G"), NONE, false, None, NOW)
+        .unwrap();
+    // Room that is made is given in the same step.
+    ledger.release(1000, NONE, false, NOW).unwrap();
+    assert!(ledger.place(1001).is_none());
+    assert_eq!(
+        ledger.account(1001).unwrap().allocation(),
+        allocation("6", "8G")
+    );
+}
