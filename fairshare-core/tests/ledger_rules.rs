@@ -12,7 +12,7 @@ use fairshare_core::Entitlement;
 use fairshare_core::IdleTerms;
 use fairshare_core::LeaseTerms;
 use fairshare_core::ledger::{
-    Account, Budget, Capacity, Event as Happened, Leader, Ledger, Moment, Place, Refusal, Short,
+    Account, Budget, Capacity, Event as Happened, Leader, Ledger, Moment, Place, Refusal,
 };
 use fairshare_protocol::{Allocation, Cpus, MemorySize, Tasks, Wish};
 use ledger_checks as checks;
@@ -237,25 +237,6 @@ impl World {
     fn first(&self) -> Option<Place> {
         let (uid, _) = *self.ledger.queue().first()?;
         self.ledger.place(uid)
-    }
-
-    /// Where nobody knows when the first is served, nobody takes what it lacks.
-    fn lacks_no_more(&self, before: Option<Place>) {
-        let (Some(before), Some(after)) = (before, self.first()) else {
-            return;
-        };
-        if before.waiting.ticket != after.waiting.ticket || before.start.or(after.start).is_some() {
-            return;
-        }
-        for short in before.short {
-            let same =
-                |other: &&Short| (&other.share, other.resource) == (&short.share, short.resource);
-            let now = after.short.iter().find(same);
-            assert!(
-                now.is_none_or(|now| now.possible >= short.possible),
-                "{short:?}: {now:?}"
-            );
-        }
     }
 
     /// Whether this is asked by somebody who comes before the first in the queue.
@@ -483,8 +464,8 @@ impl World {
                 let bounds = checks::bounds(budget);
                 checks::not_beyond(figures(&before), figures(&after), bounds, group);
             }
-            if !goes_first {
-                self.lacks_no_more(first);
+            if !goes_first && let (Some(before), Some(after)) = (&first, &self.first()) {
+                checks::lacks_no_more(before, after);
             }
             // Nobody passed at the cost of the first.
             if !goes_first

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fairshare_core::ledger::{
-    Budget, Capacity, Event, GaveUp, Leader, Ledger, Moment, Refusal, WARNINGS,
+    Budget, Capacity, Event, GaveUp, Leader, Ledger, Moment, Place, Refusal, WARNINGS,
 };
 use fairshare_core::{Entitlement, IdleTerms, LeaseTerms};
 use fairshare_protocol::{Allocation, Cpus, MemorySize, Tasks, Wish};
@@ -96,6 +96,8 @@ struct World {
     chance: Chance,
     /// When the first in the queue is served at the latest.
     promise: Option<(u64, Moment)>,
+    /// The first in the queue after the last step.
+    first: Option<Place>,
     /// What was last told of a lease's end.
     told: BTreeMap<u32, (Moment, Duration)>,
     tally: Tally,
@@ -200,6 +202,7 @@ impl World {
             now: Moment::ZERO,
             chance: Chance { state: seed },
             promise: None,
+            first: None,
             told: BTreeMap::new(),
             tally: Tally::default(),
         };
@@ -474,7 +477,7 @@ impl World {
         let queue = self.ledger.queue();
         self.tally.longest_queue = self.tally.longest_queue.max(queue.len());
         let Some(&(uid, waiting)) = queue.first() else {
-            self.promise = None;
+            (self.promise, self.first) = (None, None);
             return;
         };
         let ticket = waiting.ticket;
@@ -489,7 +492,11 @@ impl World {
             assert!(start <= at, "ticket {ticket}: {at:?} became {start:?}");
             assert!(self.now < at, "ticket {ticket} waits beyond {at:?}");
         }
+        if let Some(before) = self.first.as_ref().filter(|_| !excused) {
+            checks::lacks_no_more(before, &place);
+        }
         self.promise = place.start.map(|start| (ticket, start));
+        self.first = Some(place);
     }
 
     /// The daemon is killed and starts again. Its clock is told an earlier time, too.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fairshare_core::Entitlement;
-use fairshare_core::ledger::{Account, Budget, Capacity, Ledger, Moment, Resource};
+use fairshare_core::ledger::{Account, Budget, Capacity, Ledger, Moment, Place, Resource, Short};
 
 /// Figures of each resource in the order of [`Resource::ALL`].
 pub(crate) type Figures = [u128; 3];
@@ -141,4 +141,20 @@ pub(crate) fn restarted(ledger: &Ledger, budgets: &BTreeMap<String, Budget>) -> 
     restored.set_budgets(budgets.clone(), Moment::ZERO);
     restored.restore(ledger.save(), |uid| Arc::clone(&entitlements[&uid]));
     restored
+}
+
+/// Where nobody knows when the first is served, nobody takes what it lacks.
+pub(crate) fn lacks_no_more(before: &Place, after: &Place) {
+    if before.waiting.ticket != after.waiting.ticket || before.start.or(after.start).is_some() {
+        return;
+    }
+    for short in &before.short {
+        let same =
+            |other: &&Short| (&other.share, other.resource) == (&short.share, short.resource);
+        let now = after.short.iter().find(same);
+        assert!(
+            now.is_none_or(|now| now.possible >= short.possible),
+            "{short:?} became {now:?}"
+        );
+    }
 }
