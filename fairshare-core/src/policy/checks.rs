@@ -60,17 +60,28 @@ pub(super) fn reserve(sections: &Sections, machine: &Machine, problems: &mut Pro
 pub(super) fn sections(sections: &Sections, base: &Base, problems: &mut Problems<'_>) {
     let everybody = &sections.everybody;
     let (_, adjustments) = resolve(&[everybody], Vec::new(), base);
-    for adjustment in &adjustments {
+    for adjustment in first_causes(&adjustments) {
         report(adjustment, everybody, everybody, problems);
     }
     let entries = sections.groups.entries.iter();
     for section in entries.chain(&sections.users.entries) {
         let scope = &section.scope;
         let (_, adjustments) = resolve(&[scope, everybody], Vec::new(), base);
-        for adjustment in &adjustments {
+        for adjustment in first_causes(&adjustments) {
             report(adjustment, scope, everybody, problems);
         }
     }
+}
+
+/// Leaves out what only follows: a minimum above a default that is itself brought down.
+fn first_causes(adjustments: &[Adjustment]) -> impl Iterator<Item = &Adjustment> {
+    let lowered = |key: &Key| {
+        let mut others = adjustments.iter();
+        others.any(|other| other.key == *key && other.against.is_some())
+    };
+    adjustments
+        .iter()
+        .filter(move |one| !one.against.as_ref().is_some_and(lowered))
 }
 
 /// Tells of a contradiction, unless everybody has it anyway. One between absolute figures is an

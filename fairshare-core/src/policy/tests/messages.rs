@@ -76,6 +76,7 @@ fn of_a_long_line_only_what_is_around_the_problem_is_shown() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of messages")]
 fn each_wrong_value_is_told_with_what_to_write() {
     for (text, told) in [
         (
