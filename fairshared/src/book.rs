@@ -3,18 +3,20 @@
 //! A task of its own holds them and carries out, one by one, what others send it. What is decided
 //! there is written to the snapshot before anybody hears of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fairshare_core::ledger::{Change, Closed, Leader, Ledger, Opened, Refusal, SessionId};
-use fairshare_core::policy::{self, SliceScheme, Subject};
-use fairshare_core::{Limits, Policy};
+use fairshare_core::policy;
+use fairshare_core::{Entitlement, Limits, Policy};
 use fairshare_protocol::{MemorySize, Wish};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
 use crate::clock;
+use crate::people::Person;
 use crate::snapshot::{Saved, Snapshot};
 
 /// How many pieces of work may wait for the owner.
@@ -27,6 +29,8 @@ const RETRY: Duration = Duration::from_secs(5);
 pub(crate) struct Book {
     ledger: Ledger,
     policy: Policy,
+    /// Who the users in the ledger are. One who is not in here is known by UID alone.
+    people: BTreeMap<u32, Arc<Person>>,
     uid_min: u32,
     snapshot: Snapshot,
     /// Users whose limits outlive their slice.
@@ -93,14 +97,14 @@ async fn keep(mut book: Book, mut receiver: mpsc::Receiver<Work>) {
 impl Book {
     /// A book with what was saved in it.
     pub(crate) fn new(policy: Policy, uid_min: u32, snapshot: Snapshot, saved: Saved) -> Self {
+        let people = saved.people;
         let mut ledger = Ledger::new(policy.capacity());
-        ledger.restore(saved.ledger, |uid| {
-            policy.entitlement(&Subject::of_uid(uid))
-        });
+        ledger.restore(saved.ledger, |uid| entitlement(&policy, &people, uid));
         let to_undo = saved.to_undo.into_iter().collect();
         Self {
             ledger,
             policy,
+            people,
             uid_min,
             snapshot,
             to_undo,
@@ -136,11 +140,59 @@ impl Book {
             .collect()
     }
 
-    /// See [`Ledger::open_session`].
-    pub(crate) fn open_session(&mut self, uid: u32, leader: Leader, service: &str) -> Opened {
-        let entitlement = self.policy.entitlement(&Subject::of_uid(uid));
+    /// The policy, to read.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What is known of a user.
+    pub(crate) fn person(&self, uid: u32) -> Arc<Person> {
+        let known = self.people.get(&uid).cloned();
+        known.unwrap_or_else(|| Arc::new(Person::of_uid(uid)))
+    }
+
+    /// Learns who a user of the ledger is. Policy may say something else for them then; `None` if
+    /// what is to be enforced stays as it is.
+    pub(crate) fn set_person(&mut self, person: Arc<Person>) -> Option<Change> {
+        let uid = person.uid;
+        self.ledger.account(uid)?;
+        self.keep_person(person);
+        let entitlement = entitlement(&self.policy, &self.people, uid);
+        let change = self.ledger.entitle(uid, &entitlement, clock::now())?;
+        self.save(uid);
+        Some(change)
+    }
+
+    fn keep_person(&mut self, person: Arc<Person>) {
+        if self.people.get(&person.uid) == Some(&person) {
+            return;
+        }
+        if let Err(fault) = self.snapshot.save_person(&person) {
+            error!("cannot {fault}; a restart now would lose what is not written, trying again");
+            self.behind = true;
+        }
+        self.people.insert(person.uid, person);
+    }
+
+    /// See [`Ledger::open_session`]. Whoever logs in again may be in other groups by now, which
+    /// `person` says; without it what was known of them holds.
+    pub(crate) fn open_session(
+        &mut self,
+        uid: u32,
+        leader: Leader,
+        service: &str,
+        person: Option<Arc<Person>>,
+    ) -> Opened {
+        if let Some(person) = person {
+            self.keep_person(person);
+        }
+        let entitlement = entitlement(&self.policy, &self.people, uid);
+        let changed = self
+            .ledger
+            .entitle(uid, &entitlement, clock::now())
+            .is_some();
         let opened = self.ledger.open_session(uid, leader, service, &entitlement);
-        if !opened.again {
+        if changed || !opened.again {
             self.save(uid);
         }
         opened
@@ -202,6 +254,7 @@ impl Book {
     pub(crate) fn forget(&mut self, uid: u32) -> (Vec<SessionId>, bool) {
         let sessions = self.ledger.forget(uid, clock::now());
         let to_undo = self.to_undo.remove(&uid);
+        self.people.remove(&uid);
         self.save(uid);
         (sessions, to_undo)
     }
@@ -219,7 +272,7 @@ impl Book {
         let users: Vec<u32> = self.ledger.accounts().map(|(uid, _)| uid).collect();
         let mut changes = Vec::new();
         for uid in users {
-            let entitlement = self.policy.entitlement(&Subject::of_uid(uid));
+            let entitlement = entitlement(&self.policy, &self.people, uid);
             if let Some(change) = self.ledger.entitle(uid, &entitlement, clock::now()) {
                 self.save(uid);
                 changes.push((uid, change));
@@ -228,13 +281,9 @@ impl Book {
         changes
     }
 
-    /// Which slices the policy wants.
-    pub(crate) fn slice_scheme(&self) -> SliceScheme {
-        self.policy.slice_scheme()
-    }
-
-    /// Writes a user to the snapshot, and whoever else has changed with them. A write that fails, on a full disk for instance, costs the
-    /// safety of a restart and nothing else: it is logged once and tried again.
+    /// Writes a user to the snapshot, and whoever else has changed with them. A write that fails,
+    /// on a full disk for instance, costs the safety of a restart and nothing else: it is logged
+    /// once and tried again.
     fn save(&mut self, uid: u32) {
         if self.behind {
             self.catch_up();
@@ -251,9 +300,22 @@ impl Book {
 
     fn catch_up(&mut self) {
         let to_undo = |uid| self.to_undo.contains(&uid);
-        if self.snapshot.save_all(&self.ledger, &to_undo).is_ok() {
+        let people = self.people.values();
+        if self
+            .snapshot
+            .save_all(&self.ledger, &to_undo, people)
+            .is_ok()
+        {
             info!("the snapshot of the ledger is written again");
             self.behind = false;
         }
+    }
+}
+
+/// What policy gives a user of whom this is known.
+fn entitlement(policy: &Policy, people: &BTreeMap<u32, Arc<Person>>, uid: u32) -> Arc<Entitlement> {
+    match people.get(&uid) {
+        Some(person) => policy.entitlement(&person.subject()),
+        None => policy.entitlement(&Person::of_uid(uid).subject()),
     }
 }

@@ -48,6 +48,15 @@ impl Meter {
         }
     }
 
+    /// For a machine whose `/proc` and `/sys` lie in a folder.
+    #[cfg(test)]
+    pub(crate) fn at(root: &Path, cgroups: CgroupTree, users: &'static str) -> Self {
+        Self {
+            root: root.to_owned(),
+            ..Self::new(cgroups, users)
+        }
+    }
+
     /// What the machine has now.
     pub(crate) fn read(&mut self) -> io::Result<Machine> {
         let mut machine = Machine {

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use fairshare_core::policy::{self, Look, SliceScheme};
+use fairshare_core::policy::{self, Look, Problem, SliceScheme};
 use fairshare_protocol::{Cpus, MemorySize};
 
 use crate::args::DEFAULT_POLICY;
@@ -13,6 +13,8 @@ use crate::capacity::Meter;
 use crate::cgroup::CgroupTree;
 use crate::daemon::EX_CONFIG;
 use crate::enforcement::systemd::users_slice;
+use crate::names::{Names, OWN_PROGRAM};
+use crate::people::People;
 use crate::policy_file::{self, Loaded, PolicyFault};
 
 /// Reads the policy, shows on standard error what is wrong or odd, and on standard output what it
@@ -27,7 +29,9 @@ pub(crate) fn run(paths: &[PathBuf], cgroups: CgroupTree, systemd: &Path) -> Exi
         Look::Plain
     };
     match read(paths, cgroups, systemd) {
-        Ok(loaded) => {
+        Ok(mut loaded) => {
+            let missing = missing_groups(&loaded);
+            loaded.warnings.extend(missing);
             print_problems(&policy::report(&loaded.warnings, look));
             // A reader that has gone away has seen enough.
             let _ = io::stdout().write_all(summary(&loaded).as_bytes());
@@ -44,6 +48,21 @@ fn read(paths: &[PathBuf], cgroups: CgroupTree, systemd: &Path) -> Result<Loaded
     let mut meter = Meter::new(cgroups, users_slice(SliceScheme::default(), systemd));
     let machine = meter.read().map_err(PolicyFault::Machine)?;
     policy_file::read(paths, &machine)
+}
+
+/// Warnings of groups that the name service does not know. Without an answer of it there are none.
+fn missing_groups(loaded: &Loaded) -> Vec<Problem> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else {
+        return Vec::new();
+    };
+    let missing = runtime.block_on(async {
+        let people = People::new(Names::start(PathBuf::from(OWN_PROGRAM)));
+        people.missing_groups(&loaded.policy).await
+    });
+    loaded.policy.missing_groups(&loaded.sources, &missing)
 }
 
 fn print_problems(text: &str) {
@@ -71,7 +90,7 @@ fn summary(loaded: &Loaded) -> String {
     let everyone = policy.everyone();
     let mut text = format!(
         "The policy is good: {}, with sections for {} and {}.\n",
-        count(loaded.files, "file"),
+        count(loaded.sources.len(), "file"),
         count(groups, "group"),
         count(users, "user"),
     );

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fairshare_protocol::frame::{LineBuffer, encode};
-use fairshare_protocol::{ErrorCode, Release, Reply, Request};
+use fairshare_protocol::{ErrorCode, Explain, Release, Reply, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tracing::{debug, error};
@@ -113,7 +113,10 @@ async fn answer<E: Enforcement>(
             return Reply::error(invalid.code, invalid.message);
         }
     };
-    if let Err(sentence) = authorise(&asking(caller), &request) {
+    let asking = operations
+        .caller(caller, administrators_count(caller, &request))
+        .await;
+    if let Err(sentence) = authorise(&asking, &request) {
         refused(caller, &request, sentence);
         return Reply::error(ErrorCode::NotPermitted, sentence);
     }
@@ -121,7 +124,7 @@ async fn answer<E: Enforcement>(
         Request::OpenSession(open) => open.wait_ms.map(Duration::from_millis),
         _ => None,
     };
-    let work = carry_out(request, caller, Arc::clone(operations));
+    let work = carry_out(request, asking, Arc::clone(operations));
     // A task of its own: it ends what it began even if the client goes away.
     let work = tokio::spawn(work);
     let result = match patience {
@@ -145,23 +148,22 @@ async fn answer<E: Enforcement>(
 
 async fn carry_out<E: Enforcement>(
     request: Request,
-    caller: u32,
+    asking: Caller,
     operations: Arc<Operations<E>>,
 ) -> Reply {
+    let caller = asking.uid;
     match request {
         Request::RequestResources(wish) => operations.request(caller, wish).await,
         Request::Resize(resize) => operations.resize(caller, resize).await,
         Request::Release(Release { uid: Some(uid), .. }) if uid != caller => not_yet(&request),
         Request::Release(release) => operations.release(caller, release).await,
-        Request::Renew(_)
-        | Request::Set(_)
-        | Request::Queue
-        | Request::Explain(_)
-        | Request::PolicyDiff
-        | Request::Reload => not_yet(&request),
+        Request::Renew(_) | Request::Set(_) | Request::Queue => not_yet(&request),
+        Request::Explain(Explain { uid }) => operations.explain(uid.unwrap_or(caller)).await,
+        Request::PolicyDiff => operations.policy_diff().await,
+        Request::Reload => operations.answer_reload().await,
         Request::Status => operations.status(caller).await,
         Request::List => {
-            let only = if sees_everybody(&asking(caller)) {
+            let only = if sees_everybody(&asking) {
                 None
             } else {
                 Some(caller)
@@ -173,12 +175,14 @@ async fn carry_out<E: Enforcement>(
     }
 }
 
-/// The caller as `authorise` wants to know it. Nobody but root is an administrator yet.
-fn asking(caller: u32) -> Caller {
-    Caller {
+/// Whether being an administrator makes a difference to this request. Only then is it looked up: a
+/// name service that hangs delays no other request.
+fn administrators_count(caller: u32, request: &Request) -> bool {
+    let as_user = Caller {
         uid: caller,
-        administrator: caller == 0,
-    }
+        administrator: false,
+    };
+    matches!(request, Request::List | Request::Queue) || authorise(&as_user, request).is_err()
 }
 
 /// The answer to what this version can read and not do: that of a daemon which knows no such type.

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use fairshare_core::Policy;
-use fairshare_core::policy::{Look, SliceScheme};
+use fairshare_core::policy::{Enforce, Look, SliceScheme};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -20,7 +20,9 @@ use crate::book::{Book, BookHandle};
 use crate::cgroup::CgroupTree;
 use crate::enforcement::systemd::{BusEvent, Systemd};
 use crate::listener::Listener;
+use crate::names::{Names, OWN_PROGRAM};
 use crate::operations::Operations;
+use crate::people::People;
 use crate::policy_file::PolicyFault;
 use crate::policy_source::PolicySource;
 use crate::snapshot::{Snapshot, SnapshotError};
@@ -121,11 +123,13 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     let (snapshot, saved) = Snapshot::open(args.state_dir()).map_err(Fault::Snapshot)?;
     info!(users = saved.ledger.users.len(), "ledger opened");
 
+    let people = People::new(Names::start(PathBuf::from(OWN_PROGRAM)));
+    let watching = policy.enforce() == Enforce::Watch;
     let book = Book::new(policy, policy_file::uid_min(), snapshot, saved);
     let (bus_sender, bus_events) = mpsc::channel(BUS_EVENTS);
     let systemd = Systemd::start(scheme, cgroups, args.systemd_dir(), bus_sender);
     let (book, mut book_owner) = BookHandle::start(book);
-    let operations = Operations::new(book, systemd);
+    let operations = Operations::new(book, systemd, people, source, watching);
     operations.resume().await;
     tokio::spawn(follow_bus(bus_events, Arc::clone(&operations)));
 
@@ -134,7 +138,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     info!(socket = %args.socket().display(), policy = %args.policy().display(), "serving");
     tokio::select! {
         () = listener.serve(Arc::clone(&operations)) => {}
-        () = follow_signals(signals, &source, &operations) => {}
+        () = follow_signals(signals, &operations) => {}
         // Without it every login would wait in vain; started anew, the daemon has all it had.
         _ = &mut book_owner => return Err(Fault::Ledger),
     }
@@ -174,17 +178,13 @@ impl Signals {
 }
 
 /// Returns when the daemon is to end.
-async fn follow_signals(
-    mut signals: Signals,
-    source: &PolicySource,
-    operations: &Arc<Operations<Systemd>>,
-) {
+async fn follow_signals(mut signals: Signals, operations: &Arc<Operations<Systemd>>) {
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => return,
             _ = signals.interrupt.recv() => return,
             received = signals.hangup.recv() => match received {
-                Some(()) => reload(source, operations).await,
+                Some(()) => reload(operations).await,
                 None => return,
             },
         }
@@ -192,26 +192,15 @@ async fn follow_signals(
 }
 
 /// Reads the policy again. One that is wrong changes nothing.
-async fn reload(source: &PolicySource, operations: &Arc<Operations<Systemd>>) {
+async fn reload(operations: &Arc<Operations<Systemd>>) {
     if let Ok(now) = NotifyState::monotonic_usec_now() {
         notify(&[NotifyState::Reloading, now]);
     }
-    match read_policy(source) {
-        Ok(policy) => {
-            let users = operations.set_policy(policy).await;
-            info!(users, "policy read again");
-            notify(&[NotifyState::Ready, NotifyState::Status("Serving")]);
-        }
-        Err(fault) => {
-            error!("the policy before stays in force: {fault}");
-            notify(&[
-                NotifyState::Ready,
-                NotifyState::Status(
-                    "Serving; the policy file is wrong, the one before is in force",
-                ),
-            ]);
-        }
-    }
+    let status = match operations.reload().await {
+        Ok(_) => "Serving",
+        Err(_) => "Serving; the policy files are wrong, those before are in force",
+    };
+    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// Reads the policy and logs what is odd about it.

@@ -26,9 +26,9 @@ mod enforcement;
 mod leader;
 mod listener;
 mod logging;
-#[cfg_attr(not(test), expect(dead_code, reason = "joined up by the daemon next"))]
 mod names;
 mod operations;
+mod people;
 mod policy_file;
 mod policy_source;
 mod snapshot;

@@ -40,6 +40,8 @@ use self::lines::{Answer, Question};
 use self::process::{Launch, Process};
 use crate::clock;
 
+/// This program, which is its own worker.
+pub(crate) const OWN_PROGRAM: &str = "/proc/self/exe";
 /// How long a lookup may take, and how long who asks waits at most.
 pub(crate) const LOOKUP_DEADLINE: Duration = Duration::from_secs(2);
 /// Worker processes at a time.
@@ -159,12 +161,13 @@ impl Names {
 
     /// The GID of a group, `None` where there is no such group.
     pub(crate) async fn group_id(&self, name: &str) -> Result<Option<u32>, NamesError> {
-        self.id(name, Question::GroupId).await
-    }
-
-    /// The UID of a user, `None` where there is no such user.
-    pub(crate) async fn user_id(&self, name: &str) -> Result<Option<u32>, NamesError> {
-        self.id(name, Question::UserId).await
+        if name.is_empty() || name.len() > MAX_NAME || name.contains(['\0', '\n', ':']) {
+            return Ok(None);
+        }
+        match self.ask(Question::GroupId(name.to_owned())).await? {
+            Answer::Id(id) => Ok(id),
+            Answer::Person(_) => Err(NamesError::Failed("a wrong answer".to_owned())),
+        }
     }
 
     /// Has everything asked anew. What was known is still given where the name service fails.
@@ -172,20 +175,6 @@ impl Names {
         let mut state = self.shared.state();
         state.generation += 1;
         state.cache.doubt_all();
-    }
-
-    async fn id(
-        &self,
-        name: &str,
-        question: fn(String) -> Question,
-    ) -> Result<Option<u32>, NamesError> {
-        if name.is_empty() || name.len() > MAX_NAME || name.contains(['\0', '\n', ':']) {
-            return Ok(None);
-        }
-        match self.ask(question(name.to_owned())).await? {
-            Answer::Id(id) => Ok(id),
-            Answer::Person(_) => Err(NamesError::Failed("a wrong answer".to_owned())),
-        }
     }
 
     async fn ask(&self, question: Question) -> Outcome {

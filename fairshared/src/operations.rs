@@ -6,17 +6,22 @@
 
 mod changes;
 mod enforcing;
+mod explaining;
+mod knowing;
 mod reloading;
 mod reports;
 mod sessions;
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use fairshare_protocol::{ErrorCode, Reply};
 
 use crate::book::BookHandle;
 use crate::enforcement::Enforcement;
+use crate::people::People;
+use crate::policy_source::PolicySource;
 use crate::turns::Turns;
 
 /// Everything that operations work on.
@@ -25,6 +30,12 @@ pub(crate) struct Operations<E> {
     book: BookHandle,
     enforcement: E,
     turns: Turns,
+    people: People,
+    source: PolicySource,
+    /// Policy says `enforce: watch`: what is decided is not set.
+    watching: AtomicBool,
+    /// Users who could not be looked up, and are tried again by a task.
+    unknown: Mutex<HashSet<u32>>,
     /// Users whose memory is being lowered by a task.
     lowering: Mutex<HashSet<u32>>,
     /// Users whose limits could not be set, and are tried again by a task.
@@ -43,12 +54,23 @@ pub(crate) enum Origin {
 }
 
 impl<E: Enforcement> Operations<E> {
-    pub(crate) fn new(book: BookHandle, enforcement: E) -> Arc<Self> {
+    /// `watching` is whether the policy in the book says `enforce: watch`.
+    pub(crate) fn new(
+        book: BookHandle,
+        enforcement: E,
+        people: People,
+        source: PolicySource,
+        watching: bool,
+    ) -> Arc<Self> {
         let turns = Turns::default();
         Arc::new(Self {
             book,
             enforcement,
             turns,
+            people,
+            source,
+            watching: AtomicBool::new(watching),
+            unknown: Mutex::default(),
             lowering: Mutex::default(),
             unlimited: Mutex::default(),
         })

@@ -24,8 +24,8 @@ const LOGIN_DEFS: &str = "/etc/login.defs";
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) policy: Policy,
-    /// How many files it was read from.
-    pub(crate) files: usize,
+    /// The files that it was read from.
+    pub(crate) sources: Vec<Source>,
     pub(crate) warnings: Vec<Problem>,
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn read<P: AsRef<Path>>(paths: &[P], machine: &Machine) -> Result<Loa
     match Policy::read(&reader.sources, machine) {
         Ok((policy, warnings)) if problems.is_empty() => Ok(Loaded {
             policy,
-            files: reader.sources.len(),
+            sources: reader.sources,
             warnings,
         }),
         Ok((_, more)) | Err(more) => {
@@ -379,7 +379,7 @@ mod tests {
             entitlement.default.to_string(),
             "3 CPUs, 1G memory, 4096 tasks"
         );
-        assert_eq!(loaded.files, 2);
+        assert_eq!(loaded.sources.len(), 2);
     }
 
     #[test]

@@ -27,9 +27,14 @@ impl PolicySource {
         scheme: SliceScheme,
         systemd: &Path,
     ) -> Self {
+        Self::on(path, Meter::new(cgroups, users_slice(scheme, systemd)))
+    }
+
+    /// For the policy at `path`, on the machine that the meter reads.
+    pub(crate) fn on(path: &Path, meter: Meter) -> Self {
         Self {
             path: path.to_owned(),
-            meter: Mutex::new(Meter::new(cgroups, users_slice(scheme, systemd))),
+            meter: Mutex::new(meter),
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fairshare_core::ledger::{
@@ -16,6 +17,8 @@ use fairshare_core::ledger::{
 use fairshare_protocol::{Allocation, Cpus, MemorySize, Tasks, Wish};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use tracing::error;
+
+use crate::people::Person;
 
 /// The file in the state folder.
 const FILE: &str = "ledger.db";
@@ -50,6 +53,10 @@ const SINCE_VERSION_1: &str = "
     ALTER TABLE users ADD COLUMN last_use INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE users ADD COLUMN noticed INTEGER;
     ALTER TABLE users ADD COLUMN beyond_max INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE people (
+        uid INTEGER PRIMARY KEY,
+        person TEXT NOT NULL        -- name and groups as the name service told them, in JSON
+    ) STRICT;
     CREATE TABLE waiting (
         uid INTEGER PRIMARY KEY,
         ticket INTEGER NOT NULL,
@@ -74,6 +81,8 @@ pub(crate) struct Saved {
     pub(crate) ledger: ledger::Saved,
     /// Users whose limits outlive their slice.
     pub(crate) to_undo: Vec<u32>,
+    /// Who the users are, so that policy for groups holds after a restart before anybody is asked.
+    pub(crate) people: BTreeMap<u32, Arc<Person>>,
 }
 
 /// Why the snapshot could not be read or written.
@@ -161,21 +170,30 @@ impl Snapshot {
                 let user = ledger.saved_user(uid);
                 write_user(transaction, uid, user.as_ref(), to_undo(uid))?;
                 write_recent_use(transaction, uid, ledger.recent_use(uid))?;
+                if user.is_none() {
+                    forget_person(transaction, uid)?;
+                }
             }
             Ok(())
         })
     }
 
+    /// Writes who a user is.
+    pub(crate) fn save_person(&mut self, person: &Person) -> Result<(), SnapshotError> {
+        self.write(|transaction| write_person(transaction, person))
+    }
+
     /// Writes everything anew, after a write has failed.
-    pub(crate) fn save_all(
+    pub(crate) fn save_all<'a>(
         &mut self,
         ledger: &Ledger,
         to_undo: &dyn Fn(u32) -> bool,
+        people: impl Iterator<Item = &'a Arc<Person>>,
     ) -> Result<(), SnapshotError> {
         self.write(|transaction| {
             transaction.execute_batch(
                 "DELETE FROM users; DELETE FROM sessions; DELETE FROM waiting;
-                 DELETE FROM recent_use;",
+                 DELETE FROM recent_use; DELETE FROM people;",
             )?;
             let saved = ledger.save();
             write_numbers(transaction, saved.numbers)?;
@@ -184,6 +202,9 @@ impl Snapshot {
             }
             for (uid, recent) in saved.recent {
                 write_recent_use(transaction, uid, Some(recent))?;
+            }
+            for person in people {
+                write_person(transaction, person)?;
             }
             Ok(())
         })
@@ -277,6 +298,32 @@ fn write_recent_use(
             .execute([uid])?,
     };
     Ok(())
+}
+
+fn write_person(transaction: &Transaction<'_>, person: &Person) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO people VALUES (?1, ?2)")?
+        .execute(params![person.uid, person.to_json()])?;
+    Ok(())
+}
+
+fn forget_person(transaction: &Transaction<'_>, uid: u32) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM people WHERE uid = ?1")?
+        .execute([uid])?;
+    Ok(())
+}
+
+fn read_people(connection: &Connection) -> rusqlite::Result<BTreeMap<u32, Arc<Person>>> {
+    let mut statement = connection.prepare("SELECT uid, person FROM people")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+    rows.map(|row| {
+        let (uid, text) = row?;
+        // One that is not understood is looked up again at the next login.
+        let person = Person::from_json(uid, &text).unwrap_or_else(|| Person::of_uid(uid));
+        Ok((uid, Arc::new(person)))
+    })
+    .collect()
 }
 
 fn write_waiting(
@@ -400,6 +447,7 @@ fn read(connection: &Connection) -> rusqlite::Result<Saved> {
             numbers,
         },
         to_undo,
+        people: read_people(connection)?,
     })
 }
 
@@ -619,7 +667,7 @@ mod tests {
     fn the_file_of_a_running_daemon_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let (mut snapshot, _) = Snapshot::open(folder.path()).unwrap();
-        snapshot.save_all(&ledger(), &|_| false).unwrap();
+        snapshot.save_all(&ledger(), &|_| false, [].iter()).unwrap();
         let second = Snapshot::open(folder.path()).unwrap_err();
         assert!(second.to_string().contains("locked"), "{second}");
         drop(snapshot);
@@ -631,10 +679,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut ledger = ledger();
         let (mut snapshot, _) = Snapshot::open(folder.path()).unwrap();
-        snapshot.save_all(&ledger, &|_| false).unwrap();
+        snapshot.save_all(&ledger, &|_| false, [].iter()).unwrap();
         ledger.forget(1000, NOW);
         ledger.tick(NOW);
-        snapshot.save_all(&ledger, &|uid| uid == 1001).unwrap();
+        snapshot
+            .save_all(&ledger, &|uid| uid == 1001, [].iter())
+            .unwrap();
         drop(snapshot);
         let saved = Snapshot::open(folder.path()).unwrap().1;
         assert_eq!(saved.to_undo, [1001]);
@@ -653,7 +703,7 @@ mod tests {
         let (mut snapshot, saved) = Snapshot::open(folder.path()).unwrap();
         assert_eq!(saved, Saved::default());
         assert!(folder.path().join("ledger.db.unreadable").exists());
-        snapshot.save_all(&ledger(), &|_| false).unwrap();
+        snapshot.save_all(&ledger(), &|_| false, [].iter()).unwrap();
 
         // A file of another version, too.
         drop(snapshot);

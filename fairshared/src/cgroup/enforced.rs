@@ -196,6 +196,26 @@ impl Enforced {
     }
 }
 
+impl Enforced {
+    /// What the kernel has where there is no slice.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            cpu: Limit::Missing,
+            cpu_weight: Limit::Missing,
+            mem: Limit::Missing,
+            mem_high: Limit::Missing,
+            mem_low: Limit::Missing,
+            mem_low_above: None,
+            swap: Limit::Missing,
+            tasks: Limit::Missing,
+            io_weight: Limit::Missing,
+            io_weight_heeded: false,
+            io_max: None,
+            io_controller: false,
+        }
+    }
+}
+
 #[cfg(test)]
 impl Enforced {
     /// What the kernel has where the figures that are always set hold, and nothing beside them.

@@ -342,6 +342,19 @@ impl Enforcement for Systemd {
         self.step_down(unit, slice, limits, &wanted, charged).await
     }
 
+    async fn lift(&self, uid: u32) -> Result<(), EnforcementError> {
+        let (unit, slice) = self.active(uid)?;
+        if !self.files.is_transient(&unit) && !self.files.has_setting(&unit, "MemoryMax") {
+            return Ok(());
+        }
+        let made = |setting: &Optional| self.files.has_setting(&unit, setting.name());
+        let taken_back: Vec<Optional> = Optional::ALL.into_iter().filter(made).collect();
+        self.set_lowering(&unit, false);
+        self.set(&unit, &slice, &Properties::none(&taken_back))
+            .await?;
+        Ok(())
+    }
+
     async fn caught_up(&self) -> Result<(), EnforcementError> {
         self.call("Ping", "systemd", self.bus.ping()).await
     }

@@ -22,8 +22,6 @@ pub(super) enum Question {
     Person(u32),
     /// The GID of a group's name.
     GroupId(String),
-    /// The UID of a user's name.
-    UserId(String),
 }
 
 /// What is known.

@@ -133,7 +133,7 @@ impl Process {
                 };
                 Ok(Ok(Answer::Person(Arc::new(person))))
             }
-            (Question::GroupId(_) | Question::UserId(_), Found::Id(id)) => Ok(Ok(Answer::Id(id))),
+            (Question::GroupId(_), Found::Id(id)) => Ok(Ok(Answer::Id(id))),
             _ => Err(misunderstood()),
         }
     }

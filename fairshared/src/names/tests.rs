@@ -121,19 +121,17 @@ async fn a_name_becomes_a_number_or_none() {
     let script = r#"while read -r line; do
         case $line in
             *group_id*staff*) answer '{"id":50}' ;;
-            *user_id*alice*) answer '{"id":1000}' ;;
             *) answer '{"id":null}' ;;
         esac
     done"#;
     let fake = Fake::new(script, LONG);
     assert_eq!(fake.names.group_id("staff").await, Ok(Some(50)));
-    assert_eq!(fake.names.user_id("alice").await, Ok(Some(1000)));
-    assert_eq!(fake.names.user_id("staff").await, Ok(None));
+    assert_eq!(fake.names.group_id("alice").await, Ok(None));
     // What can be no name is not asked.
     for wrong in ["", "a:b", "a\nb", "a\0b", &"x".repeat(MAX_NAME + 1)] {
         assert_eq!(fake.names.group_id(wrong).await, Ok(None));
     }
-    assert_eq!(fake.lines("asked").len(), 3);
+    assert_eq!(fake.lines("asked").len(), 2);
     assert_eq!(
         fake.names.group_id(&"\"".repeat(MAX_NAME)).await,
         Ok(None),

@@ -82,9 +82,6 @@ fn answer(question: &Question) -> Found {
         Question::GroupId(name) => {
             Group::from_name(name).map(|found| Found::Id(found.map(|group| group.gid.as_raw())))
         }
-        Question::UserId(name) => {
-            User::from_name(name).map(|found| Found::Id(found.map(|user| user.uid.as_raw())))
-        }
     };
     asked.unwrap_or_else(|error| Found::Fault(error.desc().to_owned()))
 }
@@ -117,17 +114,14 @@ mod tests {
         };
         assert_eq!(name.as_deref(), Some("root"));
         assert!(groups.contains(&0), "{groups:?}");
-        for question in [Question::UserId, Question::GroupId] {
-            assert_eq!(answer(&question("root".to_owned())), Found::Id(Some(0)));
-        }
+        let group = Question::GroupId("root".to_owned());
+        assert_eq!(answer(&group), Found::Id(Some(0)));
     }
 
     #[test]
     fn nobody_by_that_name_is_no_fault() {
-        for question in [Question::UserId, Question::GroupId] {
-            let name = "no-such-name-here".to_owned();
-            assert_eq!(answer(&question(name)), Found::Id(None));
-        }
+        let group = Question::GroupId("no-such-name-here".to_owned());
+        assert_eq!(answer(&group), Found::Id(None));
         assert_eq!(
             answer(&Question::Person(3_999_999_999)),
             Found::Person {

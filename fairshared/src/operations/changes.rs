@@ -73,6 +73,7 @@ impl<E: Enforcement> Operations<E> {
         if !self.book.with(move |book| book.covers(uid)).await {
             return not_covered(uid);
         }
+        self.follow_machine().await;
         let Ok(_turn) = self.turns.take_or_refuse(uid).await else {
             return Reply::error(ErrorCode::Busy, "Too many changes of this user are waiting");
         };

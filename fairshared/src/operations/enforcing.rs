@@ -1,5 +1,6 @@
 //! Seeing to it that what the ledger says holds: at once, in steps, or by trying again.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use fairshare_core::ledger::{Change, SessionId};
 use tracing::{info, warn};
 
 use super::Operations;
+use crate::cgroup::Enforced;
 use crate::enforcement::{Applied, Enforcement, EnforcementError};
 use crate::leader::Place;
 
@@ -17,7 +19,7 @@ pub(super) const LOWERING_PAUSE: Duration = Duration::from_millis(200);
 pub(super) const LOWERING_STEPS: u32 = 50;
 /// The first pause before limits that could not be set are tried again; each further one is twice
 /// as long.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
+pub(super) const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// The longest such pause.
 pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
@@ -111,6 +113,9 @@ impl<E: Enforcement> Operations<E> {
         place: Place,
         limits: &Limits,
     ) -> Result<Applied, EnforcementError> {
+        if self.is_watching() {
+            return Ok(self.only_watched(uid));
+        }
         match place {
             Place::Inside | Place::InOther(_) => self.limit(uid, limits).await,
             Place::Elsewhere => {
@@ -131,8 +136,37 @@ impl<E: Enforcement> Operations<E> {
         uid: u32,
         limits: &Limits,
     ) -> Result<Applied, EnforcementError> {
+        if self.is_watching() {
+            return Ok(self.only_watched(uid));
+        }
         let applied = self.enforcement.limit(uid, limits).await;
         self.applied(uid, applied).await
+    }
+
+    /// Whether what is decided is not set.
+    pub(super) fn is_watching(&self) -> bool {
+        self.watching.load(Ordering::Relaxed)
+    }
+
+    /// What is there, where nothing is to be set.
+    fn only_watched(&self, uid: u32) -> Applied {
+        let slice = self.enforcement.look(uid);
+        Applied {
+            enforced: slice.map_or_else(Enforced::nothing, |slice| slice.enforced()),
+            differences: Vec::new(),
+            lowering: false,
+            to_undo: false,
+        }
+    }
+
+    /// Takes all limits off a user's slice, because policy sets none any more. What fails is
+    /// logged: limits that stay end with the slice.
+    pub(super) async fn lift(&self, uid: u32) {
+        let _turn = self.turns.take(uid).await;
+        match self.enforcement.lift(uid).await {
+            Ok(()) | Err(EnforcementError::NoSlice { .. }) => info!(uid, "limits are lifted"),
+            Err(fault) => warn!(uid, "limits are not lifted: {fault}, ignoring"),
+        }
     }
 
     /// Sees to what follows from limits that were set.

@@ -1,23 +1,89 @@
 //! Putting another policy in force.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use fairshare_core::Policy;
-use tracing::warn;
+use fairshare_core::policy::{Enforce, Look};
+use fairshare_protocol::{ErrorCode, Reply};
+use tracing::{error, info, warn};
 
 use super::Operations;
 use crate::decision::{Decision, Verdict};
 use crate::enforcement::Enforcement;
+use crate::policy_file::{Loaded, PolicyFault};
 
 impl<E: Enforcement> Operations<E> {
+    /// Reads the policy files again and puts them in force. Files that are wrong change nothing.
+    /// Logs what came of it; returns how many users it changes.
+    pub(crate) async fn reload(self: &Arc<Self>) -> Result<usize, PolicyFault> {
+        let Loaded {
+            policy,
+            warnings,
+            sources,
+            ..
+        } = self
+            .source
+            .read()
+            .inspect_err(|fault| error!("the policy before stays in force: {fault}"))?;
+        // Groups may have changed, too: that is what a reload is for.
+        self.people.forget_all();
+        let missing = self.people.missing_groups(&policy).await;
+        for warning in warnings
+            .into_iter()
+            .chain(policy.missing_groups(&sources, &missing))
+        {
+            warn!("{}", warning.text(Look::Plain));
+        }
+        let users = self.set_policy(policy).await;
+        info!(users, "policy read again");
+        Ok(users)
+    }
+
+    /// `reload`.
+    pub(crate) async fn answer_reload(self: Arc<Self>) -> Reply {
+        match self.reload().await {
+            Ok(users) => {
+                let changes = match users {
+                    0 => "nobody's allocation changes".to_owned(),
+                    1 => "1 user's allocation changes".to_owned(),
+                    users => format!("{users} users' allocations change"),
+                };
+                Reply::Success {
+                    message: format!("Policy read again; {changes}"),
+                }
+            }
+            Err(fault) => Reply::error(ErrorCode::PolicyWrong, fault.to_string()),
+        }
+    }
+
+    /// The machine may have more or less than at the last look; percentages and the capacity
+    /// follow.
+    pub(super) async fn follow_machine(self: &Arc<Self>) {
+        let policy = self.book.with(|book| book.policy().clone()).await;
+        if let Some(policy) = self.source.follow_machine(&policy) {
+            let capacity = policy.capacity();
+            info!(
+                cpu_thousandths = capacity.cpu_thousandths,
+                mem_bytes = capacity.mem_bytes,
+                "the machine has changed"
+            );
+            self.set_policy(policy).await;
+        }
+    }
+
     /// Puts another policy in force; returns how many users it changes. Their limits follow.
-    pub(crate) async fn set_policy(self: &Arc<Self>, policy: Policy) -> usize {
-        let before = self.book.with(|book| book.slice_scheme()).await;
-        if policy.slice_scheme() != before {
+    async fn set_policy(self: &Arc<Self>, policy: Policy) -> usize {
+        let before = self.book.with(|book| book.policy().clone()).await;
+        if policy.slice_scheme() != before.slice_scheme() {
             warn!("policy's 'slice' takes effect when the daemon is restarted");
         }
+        let watching = policy.enforce() == Enforce::Watch;
+        let needs_names = policy.needs_names();
         let changes = self.book.with(move |book| book.set_policy(policy)).await;
-        let users: Vec<u32> = changes.iter().map(|(uid, _)| *uid).collect();
+        let mut users: BTreeSet<u32> = changes.iter().map(|(uid, _)| *uid).collect();
+        let count = users.len();
         for (uid, change) in changes {
             Decision::new("reload", Verdict::Granted, uid)
                 .by(0)
@@ -26,11 +92,30 @@ impl<E: Enforcement> Operations<E> {
                 .because("policy changed")
                 .log();
         }
-        let count = users.len();
+        let watched = self.watching.swap(watching, Ordering::Relaxed);
+        let everybody: Vec<u32> = self
+            .book
+            .with(|book| book.ledger().accounts().map(|(uid, _)| uid).collect())
+            .await;
+        if watched && !watching {
+            users.extend(&everybody);
+        }
         let this = Arc::clone(self);
         tokio::spawn(async move {
+            if watching && !watched {
+                for &uid in &everybody {
+                    this.lift(uid).await;
+                }
+            }
             for uid in users {
                 this.look_at(uid).await;
+            }
+            // Who is in which group, and who is exempt, is asked anew, one after the other: this is
+            // nobody's login.
+            if needs_names {
+                for uid in everybody {
+                    this.look_up_again(uid).await;
+                }
             }
         });
         count

@@ -1,7 +1,7 @@
 //! What the daemon tells of the ledger and of what is enforced.
 
 use fairshare_core::ledger::Refusal;
-use fairshare_protocol::{Allocation, Reply, StatusInfo, UserInfo};
+use fairshare_protocol::{Allocation, Enforce, Reply, StatusInfo, UserInfo};
 
 use super::{Operations, not_covered};
 use crate::cgroup::SliceCgroup;
@@ -42,10 +42,11 @@ impl<E: Enforcement> Operations<E> {
             budget: Vec::new(),
             slice: slice.map(|slice| slice.info(&unit)),
             differences: match enforced {
+                _ if self.is_watching() => Vec::new(),
                 Some(enforced) => enforced.differences(&limits),
                 None => vec![format!("{unit} is not active: nothing is enforced")],
             },
-            enforce: None,
+            enforce: self.is_watching().then_some(Enforce::Watch),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         }))
     }

@@ -7,8 +7,9 @@ use fairshare_protocol::{
     Allocation, CloseSession, Cpus, ErrorCode, MemorySize, OpenSession, Reply, SessionOpened,
     Tasks, printable,
 };
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
+use super::knowing::Known;
 use super::{Operations, Origin};
 use crate::cgroup::{Enforced, Limit};
 use crate::decision::{Decision, Verdict};
@@ -39,6 +40,13 @@ impl<E: Enforcement> Operations<E> {
                 format!("Process {} stays in user {other}'s slice", open.pid),
             );
         }
+        let known = self.who_logs_in(uid).await;
+        if let Known::Found(person) = &known
+            && self.is_exempt(Arc::clone(person)).await
+        {
+            self.set_free(uid).await;
+            return ignored(uid, format!("User {uid} is exempt by policy"));
+        }
         let service: String = printable(&open.service.unwrap_or_default())
             .chars()
             .take(LONGEST_SERVICE)
@@ -51,10 +59,18 @@ impl<E: Enforcement> Operations<E> {
         };
         let place = process.place(uid, &self.enforcement.slice(uid));
         let (leader, name) = (process.leader, service.clone());
+        let (person, unknown) = match known {
+            Known::NotAsked => (None, false),
+            Known::Found(person) => (Some(person), false),
+            Known::NotYet => (None, true),
+        };
         let opened = self
             .book
-            .with(move |book| book.open_session(uid, leader, &name))
+            .with(move |book| book.open_session(uid, leader, &name, person))
             .await;
+        if unknown {
+            self.look_up_later(uid);
+        }
         if !opened.again {
             self.watch_leader(opened.session, process);
         }
@@ -194,6 +210,18 @@ impl<E: Enforcement> Operations<E> {
                 }
             }
         });
+    }
+
+    /// Policy lets a user be whom the ledger may have: it forgets them, and their limits are lifted.
+    pub(super) async fn set_free(self: &Arc<Self>, uid: u32) {
+        let known = self.book.with(move |book| {
+            let known = book.ledger().account(uid).is_some();
+            known.then(|| book.forget(uid))
+        });
+        if known.await.is_some() {
+            info!(uid, "the user is exempt by policy");
+            self.lift(uid).await;
+        }
     }
 
     /// A user without a session whose slice is not there has left nothing behind.

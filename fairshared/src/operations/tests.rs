@@ -1,6 +1,7 @@
 //! Operations against an enforcement that is made to fail, hang and come back.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use fairshare_core::ledger::SessionId;
@@ -12,8 +13,10 @@ use tokio::sync::Notify;
 use super::enforcing::{LONGEST_RETRY, LOWERING_PAUSE, LOWERING_STEPS};
 use super::*;
 use crate::book::Book;
-use crate::cgroup::{Enforced, SliceCgroup, Wanted};
+use crate::capacity::Meter;
+use crate::cgroup::{CgroupTree, Enforced, SliceCgroup, Wanted};
 use crate::enforcement::{Applied, EnforcementError};
+use crate::names::Names;
 use crate::snapshot::Snapshot;
 
 const UID: u32 = 4242;
@@ -31,6 +34,25 @@ fn policy() -> Policy {
         tasks: 32_768,
     };
     Policy::read(&[source], &machine).unwrap().0
+}
+
+/// The policy's file on a machine of this folder, which is the one that [`policy`] is read on.
+fn source(folder: &Path) -> PolicySource {
+    let write = |file: &str, text: String| {
+        let path = folder.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("policy.yaml", POLICY.to_owned());
+    write("sys/devices/system/cpu/online", "0-7\n".to_owned());
+    write("proc/meminfo", format!("MemTotal: {} kB\n", 16 << 20));
+    write("proc/sys/kernel/pid_max", "32768\n".to_owned());
+    write("proc/sys/kernel/threads-max", "100000\n".to_owned());
+    let cgroups = CgroupTree::new(&folder.join("cgroup"));
+    PolicySource::on(
+        &folder.join("policy.yaml"),
+        Meter::at(folder, cgroups, "user.slice"),
+    )
 }
 
 /// What the fake does with the next calls.
@@ -115,6 +137,11 @@ impl Enforcement for Fake {
         self.set(uid, limits).await
     }
 
+    async fn lift(&self, uid: u32) -> Result<(), EnforcementError> {
+        self.limits.lock().unwrap().remove(&uid);
+        Ok(())
+    }
+
     async fn caught_up(&self) -> Result<(), EnforcementError> {
         Ok(())
     }
@@ -152,7 +179,14 @@ impl Setup {
     fn operations(folder: &tempfile::TempDir) -> Arc<Operations<Fake>> {
         let (snapshot, saved) = Snapshot::open(folder.path()).unwrap();
         let book = Book::new(policy(), 1000, snapshot, saved);
-        Operations::new(BookHandle::start(book).0, Fake::new())
+        let names = Names::start(folder.path().join("no-worker"));
+        Operations::new(
+            BookHandle::start(book).0,
+            Fake::new(),
+            People::new(names),
+            source(folder.path()),
+            false,
+        )
     }
 
     fn mood(&self, mood: Mood) {

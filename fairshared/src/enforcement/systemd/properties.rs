@@ -116,6 +116,25 @@ impl Properties {
         properties
     }
 
+    /// No limit at all, with these settings taken back. What logind's drop-in says of tasks does
+    /// not come back: it would be a limit, too.
+    pub(super) fn none(taken_back: &[Optional]) -> Self {
+        let mut properties = Self { list: Vec::new() };
+        for name in [
+            "CPUQuotaPerSecUSec",
+            "CPUWeight",
+            "MemoryMax",
+            "MemorySwapMax",
+            "TasksMax",
+        ] {
+            properties.push(name, INFINITY);
+        }
+        for setting in taken_back {
+            properties.list.push((setting.name(), setting.unset()));
+        }
+        properties
+    }
+
     /// Lets systemd drop the slice when nothing is in it. logind's own slices say so by themselves.
     pub(super) fn collect_when_unneeded(&mut self) {
         self.list.push(("StopWhenUnneeded", Variant::from(true)));

@@ -1,0 +1,142 @@
+//! Who users are, as far as policy asks: their names and groups.
+//!
+//! Policy names groups by text, and the name service hands out a group's name only together with
+//! all its members. So each name in policy is turned into a number, and the numbers are compared.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fairshare_core::Policy;
+use fairshare_core::policy::{Group, Subject};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use crate::names::{LOOKUP_DEADLINE, Names, NamesError};
+
+/// How long all the groups of a new policy may take to be looked up, before it is put in force
+/// without those that were not found yet.
+const GROUPS_DEADLINE: Duration = LOOKUP_DEADLINE;
+
+/// A user with what is known of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Person {
+    /// The user's ID.
+    pub(crate) uid: u32,
+    /// The user's name, where the name service has one.
+    pub(crate) name: Option<String>,
+    /// The groups that the user is in. One that policy names has its name here, and one that
+    /// policy names in two ways is here twice.
+    pub(crate) groups: Vec<Group>,
+}
+
+/// Finds out who users are.
+#[derive(Clone, Debug)]
+pub(crate) struct People {
+    names: Names,
+}
+
+impl Person {
+    /// Somebody of whom nothing else is known.
+    pub(crate) fn of_uid(uid: u32) -> Self {
+        Self {
+            uid,
+            ..Self::default()
+        }
+    }
+
+    /// Name and groups for the snapshot.
+    pub(crate) fn to_json(&self) -> String {
+        let groups = self.groups.iter().map(|group| (group.gid, &group.name));
+        let groups: Vec<_> = groups.collect();
+        serde_json::json!({"name": self.name, "groups": groups}).to_string()
+    }
+
+    /// What [`Person::to_json`] wrote; `None` where it is something else.
+    pub(crate) fn from_json(uid: u32, text: &str) -> Option<Self> {
+        #[derive(serde::Deserialize)]
+        struct Saved {
+            name: Option<String>,
+            groups: Vec<(u32, Option<String>)>,
+        }
+        let Saved { name, groups } = serde_json::from_str(text).ok()?;
+        let groups = groups.into_iter().map(|(gid, name)| Group { gid, name });
+        Some(Self {
+            uid,
+            name,
+            groups: groups.collect(),
+        })
+    }
+
+    /// The person as policy wants to know them.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            uid: self.uid,
+            name: self.name.as_deref(),
+            groups: &self.groups,
+        }
+    }
+}
+
+impl People {
+    pub(crate) fn new(names: Names) -> Self {
+        Self { names }
+    }
+
+    /// Who this UID is, as policy asks. Waits for the name service until `patience` is over; the
+    /// lookup goes on after that, and a later call has its answer.
+    pub(crate) async fn find(
+        &self,
+        uid: u32,
+        policy: &Policy,
+        patience: Duration,
+    ) -> Result<Arc<Person>, NamesError> {
+        let found = tokio::time::timeout(patience, self.look_up(uid, policy)).await;
+        found.unwrap_or(Err(NamesError::TimedOut))
+    }
+
+    /// Has everything asked anew, because the policy is read again.
+    pub(crate) fn forget_all(&self) {
+        self.names.forget_all();
+    }
+
+    /// Looks up every group that policy names, so that logins find them known. Returns those that
+    /// do not exist. One that the name service did not tell in time is none of them.
+    pub(crate) async fn missing_groups(&self, policy: &Policy) -> BTreeSet<String> {
+        let deadline = Instant::now() + GROUPS_DEADLINE;
+        let mut lookups = JoinSet::new();
+        for name in policy.named_groups() {
+            let (names, name) = (self.names.clone(), name.to_owned());
+            lookups.spawn(async move {
+                let found = timeout_at(deadline, names.group_id(&name)).await;
+                matches!(found, Ok(Ok(None))).then_some(name)
+            });
+        }
+        lookups.join_all().await.into_iter().flatten().collect()
+    }
+
+    async fn look_up(&self, uid: u32, policy: &Policy) -> Result<Arc<Person>, NamesError> {
+        let found = self.names.subject(uid).await?;
+        let mut groups: Vec<Group> = found
+            .groups
+            .iter()
+            .map(|&gid| Group { gid, name: None })
+            .collect();
+        for name in policy.named_groups() {
+            // A group that does not exist, or that the name service does not tell, is nobody's.
+            if let Ok(Some(gid)) = self.names.group_id(name).await
+                && found.groups.contains(&gid)
+            {
+                groups.push(Group {
+                    gid,
+                    name: Some(name.to_owned()),
+                });
+            }
+        }
+        Ok(Arc::new(Person {
+            uid,
+            name: found.name.clone(),
+            groups,
+        }))
+    }
+}
