@@ -1,26 +1,42 @@
 //! The one owner of the ledger, the policy and the snapshot.
 //!
 //! A task of its own holds them and carries out, one by one, what others send it. What is decided
-//! there is written to the snapshot before anybody hears of it.
+//! there is written to the snapshot before anybody hears of it. After each piece of work, and when
+//! the ledger's next moment comes, the owner has the ledger carry out what is due, and hands on
+//! what has happened. Between two such moments it sleeps.
+
+mod sharing;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairshare_core::ledger::{Change, Closed, Leader, Ledger, Opened, Refusal, SessionId};
+#[cfg(test)]
+use fairshare_core::Limits;
+use fairshare_core::ledger::{
+    Change, Closed, Event, Leader, Ledger, Moment, Opened, Refusal, SessionId,
+};
 use fairshare_core::policy;
-use fairshare_core::{Entitlement, Limits, Policy};
+use fairshare_core::{Entitlement, Policy};
 use fairshare_protocol::{MemorySize, Wish};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
-use crate::clock;
+pub(crate) use self::sharing::{Asked, Terms};
+use self::usage::Usage;
+pub(crate) use self::usage::Used;
+use crate::clock::{self, Alarm};
 use crate::people::Person;
 use crate::snapshot::{Saved, Snapshot};
 
 /// How many pieces of work may wait for the owner.
 const QUEUE: usize = 256;
+/// How many events may wait for whoever carries them out. The owner waits when there are more;
+/// carrying out is only begun where they are received, so that never takes long.
+const EVENTS: usize = 256;
 /// How long after a write that failed the snapshot is tried again, if nothing else writes before.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -37,6 +53,10 @@ pub(crate) struct Book {
     to_undo: BTreeSet<u32>,
     /// A write failed: the snapshot is behind.
     behind: bool,
+    clock: fn() -> Moment,
+    /// The moment of the work at hand: all of it happens at one moment.
+    now: Moment,
+    usage: Usage,
 }
 
 type Work = Box<dyn FnOnce(&mut Book) + Send>;
@@ -50,10 +70,18 @@ pub(crate) struct BookHandle {
 impl BookHandle {
     /// Gives the book to its owner. The owner never ends while there is a handle; where its task
     /// does, by a fault, nothing can be decided any more.
-    pub(crate) fn start(book: Book) -> (Self, JoinHandle<()>) {
+    ///
+    /// What happens by itself comes out of the receiver. It must be received for as long as the
+    /// book is used, and its receiver may not wait for the book.
+    pub(crate) fn start(book: Book) -> (Self, JoinHandle<()>, mpsc::Receiver<Event>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let owner = tokio::spawn(keep(book, receiver));
-        (Self { sender }, owner)
+        let (happened, events) = mpsc::channel(EVENTS);
+        let owner = tokio::spawn(async move {
+            if let Err(error) = keep(book, receiver, happened).await {
+                error!("cannot wait for the ends of leases: {error}");
+            }
+        });
+        (Self { sender }, owner, events)
     }
 
     /// Has the owner carry this out. At the end of the daemon, when the owner is gone, it never
@@ -76,20 +104,40 @@ impl BookHandle {
     }
 }
 
-async fn keep(mut book: Book, mut receiver: mpsc::Receiver<Work>) {
+async fn keep(
+    mut book: Book,
+    mut receiver: mpsc::Receiver<Work>,
+    happened: mpsc::Sender<Event>,
+) -> io::Result<()> {
+    let alarm = Alarm::new()?;
+    book.begin();
     loop {
-        let work = if book.behind {
-            let Ok(work) = tokio::time::timeout(RETRY, receiver.recv()).await else {
-                book.catch_up();
-                continue;
-            };
-            work
-        } else {
-            receiver.recv().await
+        for event in book.settle() {
+            // At the end of the daemon nobody carries anything out any more.
+            let _ = happened.send(event).await;
+        }
+        alarm.set(book.ledger.next_event())?;
+        let behind = book.behind;
+        let retry = async move {
+            if behind {
+                tokio::time::sleep(RETRY).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
         };
-        match work {
-            Some(work) => work(&mut book),
-            None => return,
+        tokio::select! {
+            work = receiver.recv() => {
+                let Some(work) = work else {
+                    return Ok(());
+                };
+                book.begin();
+                work(&mut book);
+            }
+            rang = alarm.rang() => {
+                rang?;
+                book.begin();
+            }
+            () = retry => book.catch_up(),
         }
     }
 }
@@ -99,9 +147,12 @@ impl Book {
     pub(crate) fn new(policy: Policy, uid_min: u32, snapshot: Snapshot, saved: Saved) -> Self {
         let people = saved.people;
         let mut ledger = Ledger::new(policy.capacity());
-        ledger.restore(saved.ledger, |uid| entitlement(&policy, &people, uid));
+        sharing::set_terms(&mut ledger, &policy, Moment::ZERO);
+        let mut saved_ledger = saved.ledger;
+        let dropped = sharing::drop_waiting(&mut saved_ledger);
+        ledger.restore(saved_ledger, |uid| entitlement(&policy, &people, uid));
         let to_undo = saved.to_undo.into_iter().collect();
-        Self {
+        let mut book = Self {
             ledger,
             policy,
             people,
@@ -109,7 +160,12 @@ impl Book {
             snapshot,
             to_undo,
             behind: false,
-        }
+            clock: clock::now,
+            now: clock::now(),
+            usage: Usage::default(),
+        };
+        book.save_all_of(dropped);
+        book
     }
 
     /// The ledger, to read.
@@ -123,6 +179,7 @@ impl Book {
     }
 
     /// What is to hold for this user; `None` for one who is not known.
+    #[cfg(test)]
     pub(crate) fn limits(&self, uid: u32) -> Option<Limits> {
         self.ledger
             .account(uid)
@@ -140,11 +197,6 @@ impl Book {
             .collect()
     }
 
-    /// The policy, to read.
-    pub(crate) fn policy(&self) -> &Policy {
-        &self.policy
-    }
-
     /// What is known of a user.
     pub(crate) fn person(&self, uid: u32) -> Arc<Person> {
         let known = self.people.get(&uid).cloned();
@@ -158,7 +210,7 @@ impl Book {
         self.ledger.account(uid)?;
         self.keep_person(person);
         let entitlement = entitlement(&self.policy, &self.people, uid);
-        let change = self.ledger.entitle(uid, &entitlement, clock::now())?;
+        let change = self.ledger.entitle(uid, &entitlement, self.now)?;
         self.save(uid);
         Some(change)
     }
@@ -187,10 +239,7 @@ impl Book {
             self.keep_person(person);
         }
         let entitlement = entitlement(&self.policy, &self.people, uid);
-        let changed = self
-            .ledger
-            .entitle(uid, &entitlement, clock::now())
-            .is_some();
+        let changed = self.ledger.entitle(uid, &entitlement, self.now).is_some();
         let opened = self.ledger.open_session(uid, leader, service, &entitlement);
         if changed || !opened.again {
             self.save(uid);
@@ -200,7 +249,7 @@ impl Book {
 
     /// See [`Ledger::close_session`].
     pub(crate) fn close_session(&mut self, session: SessionId) -> Option<Closed> {
-        let closed = self.ledger.close_session(session, clock::now())?;
+        let closed = self.ledger.close_session(session, self.now)?;
         self.save(closed.uid);
         Some(closed)
     }
@@ -212,22 +261,7 @@ impl Book {
         wish: &Wish,
         used: MemorySize,
     ) -> Result<Change, Refusal> {
-        let change = self.ledger.request(uid, wish, used, clock::now())?;
-        self.save(uid);
-        Ok(change)
-    }
-
-    /// See [`Ledger::resize`].
-    pub(crate) fn resize(
-        &mut self,
-        uid: u32,
-        wish: &Wish,
-        used: MemorySize,
-        force: bool,
-    ) -> Result<Change, Refusal> {
-        let change = self
-            .ledger
-            .resize(uid, wish, used, force, None, clock::now())?;
+        let change = self.ledger.request(uid, wish, used, self.now)?;
         self.save(uid);
         Ok(change)
     }
@@ -239,20 +273,20 @@ impl Book {
         used: MemorySize,
         force: bool,
     ) -> Result<Change, Refusal> {
-        let change = self.ledger.release(uid, used, force, clock::now())?;
+        let change = self.ledger.release(uid, used, force, self.now)?;
         self.save(uid);
         Ok(change)
     }
 
     /// See [`Ledger::revert`].
     pub(crate) fn revert(&mut self, uid: u32, change: &Change) {
-        self.ledger.revert(uid, change, clock::now());
+        self.ledger.revert(uid, change, self.now);
         self.save(uid);
     }
 
     /// See [`Ledger::forget`]. Says also whether limits were left that must be taken back.
     pub(crate) fn forget(&mut self, uid: u32) -> (Vec<SessionId>, bool) {
-        let sessions = self.ledger.forget(uid, clock::now());
+        let sessions = self.ledger.forget(uid, self.now);
         let to_undo = self.to_undo.remove(&uid);
         self.people.remove(&uid);
         self.save(uid);
@@ -269,11 +303,12 @@ impl Book {
     /// Puts another policy in force. Returns the users for whom something changes.
     pub(crate) fn set_policy(&mut self, policy: Policy) -> Vec<(u32, Change)> {
         self.policy = policy;
+        sharing::set_terms(&mut self.ledger, &self.policy, self.now);
         let users: Vec<u32> = self.ledger.accounts().map(|(uid, _)| uid).collect();
         let mut changes = Vec::new();
         for uid in users {
             let entitlement = entitlement(&self.policy, &self.people, uid);
-            if let Some(change) = self.ledger.entitle(uid, &entitlement, clock::now()) {
+            if let Some(change) = self.ledger.entitle(uid, &entitlement, self.now) {
                 self.save(uid);
                 changes.push((uid, change));
             }
@@ -281,18 +316,40 @@ impl Book {
         changes
     }
 
-    /// Writes a user to the snapshot, and whoever else has changed with them. A write that fails,
-    /// on a full disk for instance, costs the safety of a restart and nothing else: it is logged
-    /// once and tried again.
+    /// Takes note of the time, and of who uses a grant that would be taken for unused now.
+    fn begin(&mut self) {
+        self.now = self.now.max((self.clock)());
+        self.look_at_use();
+    }
+
+    /// Has the ledger carry out what is due, and writes it to the snapshot. Returns what has
+    /// happened.
+    fn settle(&mut self) -> Vec<Event> {
+        let events = self.ledger.tick(self.now);
+        self.save_all_of(BTreeSet::new());
+        events
+    }
+
+    /// Writes a user to the snapshot, and whoever else has changed with them.
     fn save(&mut self, uid: u32) {
+        self.save_all_of(BTreeSet::from([uid]));
+    }
+
+    /// Writes these users to the snapshot, and whoever else has changed. A write that fails, on a
+    /// full disk for instance, costs the safety of a restart and nothing else: it is logged once
+    /// and tried again.
+    fn save_all_of(&mut self, mut users: BTreeSet<u32>) {
+        users.append(&mut self.ledger.take_changed());
+        if users.is_empty() {
+            return;
+        }
+        self.begin_to_measure(&users);
         if self.behind {
             self.catch_up();
             return;
         }
-        let mut changed = self.ledger.take_changed();
-        changed.insert(uid);
         let to_undo = |uid| self.to_undo.contains(&uid);
-        if let Err(fault) = self.snapshot.save_users(&self.ledger, &changed, &to_undo) {
+        if let Err(fault) = self.snapshot.save_users(&self.ledger, &users, &to_undo) {
             error!("cannot {fault}; a restart now would lose what is not written, trying again");
             self.behind = true;
         }

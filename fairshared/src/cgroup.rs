@@ -216,6 +216,11 @@ impl SliceCgroup {
         })
     }
 
+    /// CPU time used since the slice began, in microseconds.
+    pub(crate) fn cpu_used(&self) -> Option<u64> {
+        files::usage(&self.read("cpu.stat")?)
+    }
+
     /// Tasks that exist.
     pub(crate) fn tasks(&self) -> Option<u64> {
         self.read("pids.current")?.trim().parse().ok()

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fairshare_protocol::frame::{LineBuffer, encode};
-use fairshare_protocol::{ErrorCode, Explain, Release, Reply, Request};
+use fairshare_protocol::frame::{LineBuffer, MAX_LINE, encode};
+use fairshare_protocol::{ErrorCode, Explain, Reply, Request, Resize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::task::JoinError;
 use tracing::{debug, error};
 
 use crate::admission::{Admission, REQUESTS_PER_SECOND};
 use crate::authorise::{Caller, authorise, concerns, sees_everybody};
 use crate::decision::{Decision, Verdict};
 use crate::enforcement::Enforcement;
-use crate::operations::Operations;
+use crate::operations::{News, Operations, Outcome, Waiting};
 
 /// How long a connection may be silent between lines.
 pub(crate) const IDLE_LIMIT: Duration = Duration::from_secs(60);
@@ -21,6 +22,8 @@ pub(crate) const IDLE_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) const LINE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a client may take to accept a reply.
 pub(crate) const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// How much a client may send behind a request that waits, in bytes.
+pub(crate) const MAX_BEHIND: usize = MAX_LINE;
 /// What is read at once, in bytes.
 const READ_SIZE: usize = 4096;
 /// The part of a client's patience that is used before it is told that limits are not set yet.
@@ -40,7 +43,18 @@ pub(crate) async fn serve<E: Enforcement>(
         let (reply, goes_on) = match buffer.next_line() {
             Ok(Some(line)) => {
                 line_began = None;
-                (answer(&line, caller, &operations, &admission).await, true)
+                match answer(&line, caller, &operations, &admission).await {
+                    Outcome::Answered(reply) => (reply, true),
+                    Outcome::Waits(waiting) => {
+                        let stayed = wait(&mut stream, &mut buffer, waiting, &operations);
+                        let Some(reply) = stayed.await else {
+                            return;
+                        };
+                        // What was sent meanwhile has not been looked at yet.
+                        line_began = buffer.has_partial_line().then(tokio::time::Instant::now);
+                        (reply, true)
+                    }
+                }
             }
             Err(too_long) => {
                 let message = format!("Request not read: {too_long}");
@@ -81,6 +95,42 @@ pub(crate) async fn serve<E: Enforcement>(
     }
 }
 
+/// Tells a client its place in the queue until its turn has come. `None` where the client has gone:
+/// then its request has left the queue. There is no limit on being silent meanwhile; what the client
+/// sends is for later, up to [`MAX_BEHIND`].
+async fn wait<E: Enforcement>(
+    stream: &mut UnixStream,
+    buffer: &mut LineBuffer,
+    mut waiting: Waiting,
+    operations: &Arc<Operations<E>>,
+) -> Option<Reply> {
+    let mut chunk = [0; READ_SIZE];
+    let mut behind = 0;
+    loop {
+        // Both may be given up at any time and begun again.
+        let queued = tokio::select! {
+            news = waiting.news() => match news {
+                News::Ended(reply) => return Some(reply),
+                News::Queued(queued) => Reply::Queued(queued),
+            },
+            read = stream.read(&mut chunk) => {
+                let count = read.unwrap_or_default();
+                behind += count;
+                if count > 0 && behind <= MAX_BEHIND {
+                    buffer.push(chunk.get(..count).unwrap_or_default());
+                    continue;
+                }
+                operations.leave(waiting).await;
+                return None;
+            }
+        };
+        if !write(stream, &queued).await {
+            operations.leave(waiting).await;
+            return None;
+        }
+    }
+}
+
 /// Writes a reply; false where the client does not take it.
 async fn write(stream: &mut UnixStream, reply: &Reply) -> bool {
     let line = match encode(reply) {
@@ -101,16 +151,16 @@ async fn answer<E: Enforcement>(
     caller: u32,
     operations: &Arc<Operations<E>>,
     admission: &Admission,
-) -> Reply {
+) -> Outcome {
     if !admission.request(caller, Instant::now()) {
         let message = format!("Too many requests: at most {REQUESTS_PER_SECOND} a second");
-        return Reply::error(ErrorCode::RateLimited, message);
+        return Outcome::Answered(Reply::error(ErrorCode::RateLimited, message));
     }
     let request = match Request::from_line(line) {
         Ok(request) => request,
         Err(invalid) => {
             debug!(caller, "wrong request: {}", invalid.message);
-            return Reply::error(invalid.code, invalid.message);
+            return Outcome::Answered(Reply::error(invalid.code, invalid.message));
         }
     };
     let asking = operations
@@ -118,7 +168,17 @@ async fn answer<E: Enforcement>(
         .await;
     if let Err(sentence) = authorise(&asking, &request) {
         refused(caller, &request, sentence);
-        return Reply::error(ErrorCode::NotPermitted, sentence);
+        return Outcome::Answered(Reply::error(ErrorCode::NotPermitted, sentence));
+    }
+    if let Request::Resize(
+        resize @ Resize {
+            wait: Some(wait), ..
+        },
+    ) = request
+    {
+        let work = Arc::clone(operations).resize_or_wait(asking, resize, wait);
+        let outcome = tokio::spawn(work).await;
+        return outcome.unwrap_or_else(|fault| Outcome::Answered(not_carried_out(&fault)));
     }
     let patience = match &request {
         Request::OpenSession(open) => open.wait_ms.map(Duration::from_millis),
@@ -132,18 +192,20 @@ async fn answer<E: Enforcement>(
         Some(patience) => {
             let Ok(result) = tokio::time::timeout(patience.mul_f64(PATIENCE), work).await else {
                 let message = "Limits are not set yet; they will be as soon as systemd answers";
-                return Reply::error(ErrorCode::NotEnforced, message);
+                return Outcome::Answered(Reply::error(ErrorCode::NotEnforced, message));
             };
             result
         }
     };
-    result.unwrap_or_else(|fault| {
-        error!("a request was not carried out: {fault}");
-        Reply::error(
-            ErrorCode::Internal,
-            "A fault of the daemon; its log says more",
-        )
-    })
+    Outcome::Answered(result.unwrap_or_else(|fault| not_carried_out(&fault)))
+}
+
+fn not_carried_out(fault: &JoinError) -> Reply {
+    error!("a request was not carried out: {fault}");
+    Reply::error(
+        ErrorCode::Internal,
+        "A fault of the daemon; its log says more",
+    )
 }
 
 async fn carry_out<E: Enforcement>(
@@ -153,11 +215,12 @@ async fn carry_out<E: Enforcement>(
 ) -> Reply {
     let caller = asking.uid;
     match request {
-        Request::RequestResources(wish) => operations.request(caller, wish).await,
-        Request::Resize(resize) => operations.resize(caller, resize).await,
-        Request::Release(Release { uid: Some(uid), .. }) if uid != caller => not_yet(&request),
-        Request::Release(release) => operations.release(caller, release).await,
-        Request::Renew(_) | Request::Set(_) | Request::Queue => not_yet(&request),
+        Request::RequestResources(wish) => operations.request(asking, wish).await,
+        Request::Resize(resize) => operations.resize(asking, resize).await,
+        Request::Renew(renew) => operations.renew(asking, renew).await,
+        Request::Release(release) => operations.release(asking, release).await,
+        Request::Set(set) => operations.set(asking, set).await,
+        Request::Queue => operations.queue(&asking).await,
         Request::Explain(Explain { uid }) => operations.explain(uid.unwrap_or(caller)).await,
         Request::PolicyDiff => operations.policy_diff().await,
         Request::Reload => operations.answer_reload().await,
@@ -183,12 +246,6 @@ fn administrators_count(caller: u32, request: &Request) -> bool {
         administrator: false,
     };
     matches!(request, Request::List | Request::Queue) || authorise(&as_user, request).is_err()
-}
-
-/// The answer to what this version can read and not do: that of a daemon which knows no such type.
-fn not_yet(request: &Request) -> Reply {
-    let message = format!("Unknown request type: {}", request.name());
-    Reply::error(ErrorCode::UnknownType, message)
 }
 
 fn refused(caller: u32, request: &Request, sentence: &str) {

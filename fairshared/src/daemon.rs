@@ -128,8 +128,9 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     let book = Book::new(policy, policy_file::uid_min(), snapshot, saved);
     let (bus_sender, bus_events) = mpsc::channel(BUS_EVENTS);
     let systemd = Systemd::start(scheme, cgroups, args.systemd_dir(), bus_sender);
-    let (book, mut book_owner) = BookHandle::start(book);
+    let (book, mut book_owner, happened) = BookHandle::start(book);
     let operations = Operations::new(book, systemd, people, source, watching);
+    tokio::spawn(Arc::clone(&operations).follow(happened));
     operations.resume().await;
     tokio::spawn(follow_bus(bus_events, Arc::clone(&operations)));
 

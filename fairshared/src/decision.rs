@@ -16,6 +16,8 @@ pub(crate) enum Verdict {
     Granted,
     /// Not.
     Refused,
+    /// Not yet: it waits for its turn.
+    Queued,
     /// There was nothing to do.
     Ignored,
     /// Granted, but the kernel does not enforce it yet: somebody should look.
@@ -43,6 +45,7 @@ impl Verdict {
         match self {
             Self::Granted => "granted",
             Self::Refused => "refused",
+            Self::Queued => "queued",
             Self::Ignored => "ignored",
             Self::NotEnforced => "not enforced",
         }

@@ -16,7 +16,6 @@ mod book;
 mod capacity;
 mod cgroup;
 mod check;
-#[cfg_attr(not(test), expect(dead_code, reason = "joined up by the daemon next"))]
 mod clock;
 mod connection;
 mod daemon;
@@ -32,7 +31,6 @@ mod people;
 mod policy_file;
 mod policy_source;
 mod snapshot;
-#[cfg_attr(not(test), expect(dead_code, reason = "joined up by the daemon next"))]
 mod terminal;
 mod turns;
 

@@ -7,25 +7,35 @@
 mod changes;
 mod enforcing;
 mod explaining;
+mod happening;
 mod knowing;
 mod reloading;
 mod reports;
 mod sessions;
+mod waiting;
+mod words;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use fairshare_protocol::{ErrorCode, Reply};
+use tracing::debug;
 
+pub(crate) use self::waiting::{News, Outcome, Waiting};
 use crate::book::BookHandle;
+use crate::clock;
 use crate::enforcement::Enforcement;
 use crate::people::People;
 use crate::policy_source::PolicySource;
+use crate::terminal::Terminals;
 use crate::turns::Turns;
 
+/// Tells a user, the leaders of whose sessions these are, something where they work.
+pub(crate) type Voice = Box<dyn Fn(u32, &[u32], &str) + Send + Sync>;
+
 /// Everything that operations work on.
-#[derive(Debug)]
 pub(crate) struct Operations<E> {
     book: BookHandle,
     enforcement: E,
@@ -40,6 +50,9 @@ pub(crate) struct Operations<E> {
     lowering: Mutex<HashSet<u32>>,
     /// Users whose limits could not be set, and are tried again by a task.
     unlimited: Mutex<HashSet<u32>>,
+    /// Clients who wait for their turn.
+    waiters: waiting::Waiters,
+    voice: Voice,
 }
 
 /// Who is behind a decision, for the log.
@@ -54,13 +67,31 @@ pub(crate) enum Origin {
 }
 
 impl<E: Enforcement> Operations<E> {
-    /// `watching` is whether the policy in the book says `enforce: watch`.
+    /// Operations that tell users what happens on their terminals. `watching` is whether the policy
+    /// in the book says `enforce: watch`.
     pub(crate) fn new(
         book: BookHandle,
         enforcement: E,
         people: People,
         source: PolicySource,
         watching: bool,
+    ) -> Arc<Self> {
+        let terminals = Terminals::new();
+        let voice = move |uid, leaders: &[u32], text: &str| {
+            let told = terminals.tell(uid, leaders, text, clock::millis());
+            debug!(uid, "{told:?}: {text}");
+        };
+        Self::with_voice(book, enforcement, people, source, watching, Box::new(voice))
+    }
+
+    /// Operations that tell users what happens like this.
+    pub(crate) fn with_voice(
+        book: BookHandle,
+        enforcement: E,
+        people: People,
+        source: PolicySource,
+        watching: bool,
+        voice: Voice,
     ) -> Arc<Self> {
         let turns = Turns::default();
         Arc::new(Self {
@@ -73,7 +104,17 @@ impl<E: Enforcement> Operations<E> {
             unknown: Mutex::default(),
             lowering: Mutex::default(),
             unlimited: Mutex::default(),
+            waiters: waiting::Waiters::default(),
+            voice,
         })
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for Operations<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operations")
+            .field("enforcement", &self.enforcement)
+            .finish_non_exhaustive()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fairshare_protocol::Allocation;
+use fairshare_protocol::{Allocation, Wish};
 
 use super::amount::Amount;
 use super::{Moment, SessionId};
@@ -86,6 +86,17 @@ impl Account {
     pub fn allocation(&self) -> Allocation {
         self.grant
             .map_or(self.entitlement.default, |grant| grant.allocation)
+    }
+
+    /// What the user has, with the figures of the wish where they are larger: what somebody who
+    /// waits would get.
+    pub fn raised(&self, wish: &Wish) -> Allocation {
+        let (from, to) = (self.allocation(), self.allocation().with(wish));
+        Allocation {
+            cpu: to.cpu.max(from.cpu),
+            mem: to.mem.max(from.mem),
+            tasks: to.tasks.max(from.tasks),
+        }
     }
 
     /// What is to be enforced on the user's slice.

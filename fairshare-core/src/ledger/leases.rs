@@ -104,9 +104,19 @@ impl Ledger {
         Ok(end)
     }
 
+    /// Whose grant would be told of or taken back by [`Ledger::tick`] at this moment because it is
+    /// not used. To be asked before any other call at that moment: who uses the grant after all is
+    /// told by [`Ledger::note_use`], and keeps it.
+    pub fn idle_by(&self, now: Moment) -> Vec<u32> {
+        self.timers.idle_by(now).collect()
+    }
+
     /// The user has been seen using the grant. Without one it means nothing.
+    ///
+    /// What is due at this moment for want of use is not carried out for this user, so it takes no
+    /// note of the time.
     pub fn note_use(&mut self, uid: u32, now: Moment) {
-        let now = self.advance(now);
+        let now = self.now.max(now);
         let held = self.accounts.get(&uid).and_then(|account| account.grant);
         if held.is_some_and(|grant| grant.last_use < now || grant.noticed.is_some()) {
             self.edit(uid, |account| {

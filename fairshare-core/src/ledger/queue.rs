@@ -106,7 +106,7 @@ impl Ledger {
         }
         check_bounds(account, wish, false)?;
         lease_end(account, lease, false, now)?;
-        let to = raised(account, wish);
+        let to = account.raised(wish);
         if to == account.allocation() {
             return Err(Refusal::NothingToWaitFor);
         }
@@ -164,7 +164,7 @@ impl Ledger {
         Some(Place {
             position: ahead.len() + 1,
             ahead,
-            short: self.pools.short(account, &raised(account, &waiting.wish)),
+            short: self.pools.short(account, &account.raised(&waiting.wish)),
             start: self.start_of(uid, None),
             waiting,
         })
@@ -236,7 +236,7 @@ impl Ledger {
     fn drop_impossible(&mut self) {
         let impossible = |(&uid, waiting): (&u32, &Waiting)| {
             let account = self.accounts.get(&uid)?;
-            let to = raised(account, &waiting.wish);
+            let to = account.raised(&waiting.wish);
             let bounds = check_bounds(account, &waiting.wish, false);
             let refusal = bounds.err().or_else(|| {
                 let never = self.pools.never(account, &to);
@@ -284,7 +284,7 @@ impl Ledger {
             .or_else(|_| lease_end(account, account.entitlement.lease.longest, true, self.now));
         Some(Ask {
             uid,
-            to: raised(account, &waiting.wish),
+            to: account.raised(&waiting.wish),
             end: end.ok()?,
         })
     }
@@ -293,7 +293,7 @@ impl Ledger {
         let (Some(account), Some(waiting)) = (self.accounts.get(&uid), self.queue.get(uid)) else {
             return false;
         };
-        let to = raised(account, &waiting.wish);
+        let to = account.raised(&waiting.wish);
         self.pools.short(account, &to).is_empty()
     }
 
@@ -376,7 +376,7 @@ impl Ledger {
         let (Some(account), Some(waiting)) = (self.accounts.get(&uid), self.queue.get(uid)) else {
             return Vec::new();
         };
-        let (from, to) = (account.allocation(), raised(account, &waiting.wish));
+        let (from, to) = (account.allocation(), account.raised(&waiting.wish));
         let other = with.and_then(|ask| Some((ask, self.accounts.get(&ask.uid)?)));
         let gap = |share: Share| {
             let (before, after) = (weight(account, &from, &share), weight(account, &to, &share));
@@ -436,16 +436,6 @@ impl Ledger {
             beyond_max: super::account::exceeds(&to, &account.entitlement.max),
         };
         (to != account.entitlement.default).then_some(grant)
-    }
-}
-
-/// What the user has, with the figures of the wish where they are larger.
-fn raised(account: &Account, wish: &Wish) -> Allocation {
-    let (from, to) = (account.allocation(), account.allocation().with(wish));
-    Allocation {
-        cpu: to.cpu.max(from.cpu),
-        mem: to.mem.max(from.mem),
-        tasks: to.tasks.max(from.tasks),
     }
 }
 

@@ -47,6 +47,13 @@ impl Timers {
         Some((uid, timer))
     }
 
+    /// Whose grant is to be told or taken back by then because it is not used.
+    pub(super) fn idle_by(&self, now: Moment) -> impl Iterator<Item = u32> {
+        let due = self.due.range(..=(now, u32::MAX, Timer::WaitEnd));
+        due.filter(|(_, _, timer)| matches!(timer, Timer::IdleNotice | Timer::IdleReturn))
+            .map(|(_, uid, _)| *uid)
+    }
+
     pub(super) fn add(&mut self, uid: u32, account: &Account) {
         for (at, timer) in timers(account) {
             self.due.insert((at, uid, timer));

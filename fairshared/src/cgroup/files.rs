@@ -42,6 +42,14 @@ pub(super) fn reclaimable(memory_stat: &str) -> u64 {
         .sum()
 }
 
+/// `usage_usec` of `cpu.stat`: the CPU time of everything that ever ran in the cgroup.
+pub(super) fn usage(cpu_stat: &str) -> Option<u64> {
+    let line = cpu_stat
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec "))?;
+    line.trim().parse().ok()
+}
+
 /// The weight for all devices that have none of their own: `default 100`, or the number alone.
 pub(super) fn io_weight(text: &str) -> Limit {
     let line = text.lines().next().unwrap_or_default();

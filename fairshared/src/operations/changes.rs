@@ -1,26 +1,28 @@
-//! Changes that a user asks for: decided, enforced, read back, or taken back.
+//! Changes that are asked for: decided, enforced, read back, or taken back.
 
 use std::sync::Arc;
 
-use fairshare_core::ledger::{Change, Refusal};
-use fairshare_protocol::{Allocation, ErrorCode, MemorySize, Release, Reply, Resize, Wish};
+use fairshare_core::ledger::{Change, Moment, Refusal, Shortage};
+use fairshare_protocol::{
+    Allocation, Cpus, ErrorCode, ErrorReply, Holder, MemorySize, Release, Renew, Reply, Resize,
+    Set, Tasks, Wait, Wish,
+};
 
-use super::{Operations, not_covered};
-use crate::book::Book;
-use crate::cgroup::MemoryUse;
+use super::words::{self, lasting};
+use super::{Operations, Outcome, Waiting, not_covered};
+use crate::authorise::{Caller, sees_everybody};
+use crate::book::{Asked, Book, Terms};
 use crate::decision::{Decision, Verdict};
-use crate::enforcement::Enforcement;
+use crate::enforcement::{Applied, Enforcement};
+use crate::turns::Turn;
 
 impl<E: Enforcement> Operations<E> {
     /// `request_resources`.
-    pub(crate) async fn request(self: Arc<Self>, uid: u32, wish: Wish) -> Reply {
+    pub(crate) async fn request(self: Arc<Self>, caller: Caller, wish: Wish) -> Reply {
+        let uid = caller.uid;
         let decide = move |book: &mut Book, used| book.request(uid, &wish, used);
-        let asked = Asked {
-            uid,
-            request: "request_resources",
-            wish: wish.to_string(),
-        };
-        self.change(asked, decide, move |change| {
+        let order = Order::new(caller, uid, "request_resources", wish.to_string());
+        self.change(order, decide, move |change, _, applied| {
             let Allocation { cpu, mem, tasks } = change.to();
             let tasks = wish.tasks.map(|_| tasks);
             let first = Wish {
@@ -28,104 +30,277 @@ impl<E: Enforcement> Operations<E> {
                 mem: Some(mem),
                 tasks,
             };
-            format!("Resources allocated: {first}")
+            format!("Resources allocated: {first}{}", still(applied))
         })
         .await
     }
 
-    /// `resize`.
-    pub(crate) async fn resize(self: Arc<Self>, uid: u32, resize: Resize) -> Reply {
-        let Resize { wish, force, .. } = resize;
-        let decide = move |book: &mut Book, used| book.resize(uid, &wish, used, force);
-        let asked = Asked {
-            uid,
-            request: "resize",
-            wish: wish.to_string(),
+    /// `resize` that does not wait.
+    pub(crate) async fn resize(self: Arc<Self>, caller: Caller, resize: Resize) -> Reply {
+        let uid = caller.uid;
+        let decide = move |book: &mut Book, used| book.resize(uid, &terms(&resize, used));
+        let order = Order::new(caller, uid, "resize", resize.wish.to_string());
+        self.change(order, decide, allocated).await
+    }
+
+    /// `resize` that waits where it does not fit now.
+    pub(crate) async fn resize_or_wait(
+        self: Arc<Self>,
+        caller: Caller,
+        resize: Resize,
+        wait: Wait,
+    ) -> Outcome {
+        let uid = caller.uid;
+        let order = Order::new(caller, uid, "resize", resize.wish.to_string());
+        let _turn = match self.turn(uid).await {
+            Ok(turn) => turn,
+            Err(reply) => return Outcome::Answered(reply),
         };
-        self.change(asked, decide, |change| {
-            format!("Resources allocated: {}", change.to())
+        let (this, used) = (Arc::clone(&self), self.held(uid));
+        let decide = move |book: &mut Book| {
+            let asked = book.resize_or_wait(uid, &terms(&resize, used), wait);
+            let first = asked.map(|asked| match asked {
+                Asked::Granted(change) => First::Granted(change),
+                // Within the work that put it into the queue: it cannot end before.
+                Asked::Waits(ticket) => {
+                    First::Waits(this.waiters.take_up(uid, ticket, this.book.clone()))
+                }
+            });
+            Decided::of(book, first)
+        };
+        let decided = self.book.with(decide).await;
+        let now = decided.now;
+        match decided.result {
+            Ok(First::Granted(change)) => {
+                Outcome::Answered(self.enforce(&order, *change, now, allocated).await)
+            }
+            Ok(First::Waits(waiting)) => {
+                order.decision(Verdict::Queued).log();
+                Outcome::Waits(waiting)
+            }
+            Err(refusal) => Outcome::Answered(order.refuse(&refusal, decided.shows_holders, now)),
+        }
+    }
+
+    /// `renew`. Nothing is to be enforced.
+    pub(crate) async fn renew(self: Arc<Self>, caller: Caller, renew: Renew) -> Reply {
+        let uid = caller.uid;
+        let order = Order::new(caller, uid, "renew", format!("for {}", renew.lease));
+        let _turn = match self.turn(uid).await {
+            Ok(turn) => turn,
+            Err(reply) => return reply,
+        };
+        let decided = self.book.with(move |book| {
+            let result = book.renew(uid, renew.lease.into());
+            Decided::of(book, result)
+        });
+        let decided = decided.await;
+        match decided.result {
+            Ok(account) => {
+                order.decision(Verdict::Granted).log();
+                let end = account.grant().and_then(|grant| grant.lease_end);
+                let left = end.map(|end| lasting(end.since(decided.now)));
+                let message = format!(
+                    "Lease renewed: {} for {}",
+                    account.allocation(),
+                    left.unwrap_or_else(|| "as long as a session lasts".to_owned())
+                );
+                Reply::Success { message }
+            }
+            Err(refusal) => order.refuse(&refusal, decided.shows_holders, decided.now),
+        }
+    }
+
+    /// `set`: an administrator gives a user a grant, or changes it.
+    pub(crate) async fn set(self: Arc<Self>, caller: Caller, set: Set) -> Reply {
+        let Set {
+            uid,
+            wish,
+            lease,
+            force,
+        } = set;
+        let decide = move |book: &mut Book, used| {
+            let terms = Terms {
+                wish,
+                lease: lease.map(Into::into),
+                used,
+                force,
+            };
+            book.set(uid, &terms)
+        };
+        let order = Order::new(caller, uid, "set", wish.to_string());
+        self.change(order, decide, move |change, now, applied| {
+            let rest = rest(change, now, applied);
+            format!("User {uid} has {}{rest}", change.to())
         })
         .await
     }
 
-    /// `release`.
-    pub(crate) async fn release(self: Arc<Self>, uid: u32, release: Release) -> Reply {
+    /// `release`: of the caller's own grant, or by an administrator of somebody else's.
+    pub(crate) async fn release(self: Arc<Self>, caller: Caller, release: Release) -> Reply {
+        let uid = release.uid.unwrap_or(caller.uid);
         let decide = move |book: &mut Book, used| book.release(uid, used, release.force);
-        let asked = Asked {
-            uid,
-            request: "release",
-            wish: String::new(),
-        };
-        self.change(asked, decide, |change| {
-            format!("Grant returned; allocation is the default: {}", change.to())
+        let order = Order::new(caller, uid, "release", String::new());
+        self.change(order, decide, |change, _, applied| {
+            format!(
+                "Grant returned; allocation is the default: {}{}",
+                change.to(),
+                still(applied)
+            )
         })
         .await
     }
 
-    /// A change that a user asks for: decided, enforced, read back, or taken back.
+    /// A change that is asked for: decided, enforced, read back, or taken back.
     async fn change(
         self: Arc<Self>,
-        asked: Asked,
+        order: Order,
         decide: impl FnOnce(&mut Book, MemorySize) -> Result<Change, Refusal> + Send + 'static,
-        sentence: impl FnOnce(&Change) -> String,
+        sentence: impl FnOnce(&Change, Moment, &Applied) -> String,
     ) -> Reply {
-        let uid = asked.uid;
+        let uid = order.uid;
+        let _turn = match self.turn(uid).await {
+            Ok(turn) => turn,
+            Err(reply) => return reply,
+        };
+        let used = self.held(uid);
+        let decided = self.book.with(move |book| {
+            let result = decide(book, used);
+            Decided::of(book, result)
+        });
+        let decided = decided.await;
+        match decided.result {
+            Ok(change) => self.enforce(&order, change, decided.now, sentence).await,
+            Err(refusal) => order.refuse(&refusal, decided.shows_holders, decided.now),
+        }
+    }
+
+    /// The turn of a user whom policy covers, on the machine as it is now.
+    async fn turn(self: &Arc<Self>, uid: u32) -> Result<Turn, Reply> {
         if !self.book.with(move |book| book.covers(uid)).await {
-            return not_covered(uid);
+            return Err(not_covered(uid));
         }
         self.follow_machine().await;
-        let Ok(_turn) = self.turns.take_or_refuse(uid).await else {
-            return Reply::error(ErrorCode::Busy, "Too many changes of this user are waiting");
-        };
-        let used = self.memory(uid).map_or(MemorySize::ZERO, MemoryUse::held);
-        let change = match self.book.with(move |book| decide(book, used)).await {
-            Ok(change) => change,
-            Err(refusal) => {
-                asked.log_refusal(&refusal.to_string());
-                return Reply::error(refusal.code(), refusal.to_string());
-            }
-        };
+        let turn = self.turns.take_or_refuse(uid).await;
+        turn.map_err(|_| Reply::error(ErrorCode::Busy, "Too many changes of this user are waiting"))
+    }
+
+    /// Makes a decided change hold, or takes it back.
+    async fn enforce(
+        self: &Arc<Self>,
+        order: &Order,
+        change: Change,
+        now: Moment,
+        sentence: impl FnOnce(&Change, Moment, &Applied) -> String,
+    ) -> Reply {
+        let uid = order.uid;
         match self.limit(uid, &change.limits).await {
             Ok(applied) => {
-                asked.log_grant(&change);
-                let mut message = sentence(&change);
-                if applied.lowering {
-                    message.push_str("; memory comes down to it step by step");
-                } else if !applied.differences.is_empty() {
-                    message.push_str("; but enforced is: ");
-                    message.push_str(&applied.differences.join("; "));
+                order
+                    .decision(Verdict::Granted)
+                    .from(change.from)
+                    .to(change.to())
+                    .log();
+                if order.caller.uid != uid {
+                    self.tell_of_change(uid, &change).await;
                 }
+                let message = sentence(&change, now, &applied);
                 Reply::Success { message }
             }
             Err(fault) => {
                 self.book.with(move |book| book.revert(uid, &change)).await;
                 // systemd may carry out later what it did not answer in time.
                 self.try_again(uid);
-                asked.log_refusal(&fault.to_string());
+                order.log_refusal(&fault.to_string());
                 let message = format!("The allocation stays as it was: {fault}");
                 Reply::error(ErrorCode::NotEnforced, message)
             }
         }
     }
 
-    fn memory(&self, uid: u32) -> Option<MemoryUse> {
-        self.enforcement.look(uid)?.memory()
+    /// Tells a user that somebody else has changed what they have.
+    async fn tell_of_change(&self, uid: u32, change: &Change) {
+        let account = self
+            .book
+            .with(move |book| book.ledger().account(uid).cloned());
+        if let Some(account) = account.await {
+            self.tell(
+                &account,
+                uid,
+                &words::set_by_other(change.from, change.to()),
+            );
+        }
     }
 }
 
-/// A user's request, for the log.
-struct Asked {
+/// What the book has decided, with what its reply needs.
+struct Decided<T> {
+    result: Result<T, Refusal>,
+    shows_holders: bool,
+    now: Moment,
+}
+
+impl<T> Decided<T> {
+    fn of(book: &Book, result: Result<T, Refusal>) -> Self {
+        Self {
+            result,
+            shows_holders: book.policy().show_holders(),
+            now: book.now(),
+        }
+    }
+}
+
+/// What a request that may wait comes to at first.
+enum First {
+    Granted(Box<Change>),
+    Waits(Waiting),
+}
+
+/// A request, and who makes it for whom.
+struct Order {
+    caller: Caller,
     uid: u32,
     request: &'static str,
     wish: String,
 }
 
-impl Asked {
-    fn log_grant(&self, change: &Change) {
-        self.decision(Verdict::Granted)
-            .from(change.from)
-            .to(change.to())
-            .log();
+impl Order {
+    fn new(caller: Caller, uid: u32, request: &'static str, wish: String) -> Self {
+        Self {
+            caller,
+            uid,
+            request,
+            wish,
+        }
+    }
+
+    /// Logs a refusal and words it. Whose the grants in the way are is for those who see
+    /// everybody, and for all where policy says so.
+    fn refuse(&self, refusal: &Refusal, shows_holders: bool, now: Moment) -> Reply {
+        let mut reply = ErrorReply::new(refusal.code(), refusal.to_string());
+        let mut add = |text: &str, span| {
+            reply.error.push_str(text);
+            reply.error.push_str(&lasting(span));
+        };
+        match refusal {
+            Refusal::NoCapacity(shortage) => {
+                if let Some((end, _)) = shortage.next_end {
+                    add("; the next lease that makes room ends in ", end.since(now));
+                }
+                let named = shows_holders || sees_everybody(&self.caller);
+                reply.largest = Some(largest(shortage));
+                reply.holders = holders(shortage, named);
+            }
+            Refusal::OthersWait {
+                start: Some(start), ..
+            } => add(
+                "; the first of them is served in at most ",
+                start.since(now),
+            ),
+            _ => {}
+        }
+        self.log_refusal(&reply.error);
+        Reply::Error(reply)
     }
 
     fn log_refusal(&self, why_not: &str) {
@@ -134,7 +309,63 @@ impl Asked {
 
     fn decision(&self, verdict: Verdict) -> Decision {
         Decision::new(self.request, verdict, self.uid)
-            .by(self.uid)
+            .by(self.caller.uid)
             .wish(&self.wish)
     }
+}
+
+/// The sentence for a `resize` that is carried out.
+pub(super) fn allocated(change: &Change, now: Moment, applied: &Applied) -> String {
+    let rest = rest(change, now, applied);
+    format!("Resources allocated: {}{rest}", change.to())
+}
+
+/// For how long it is, and what of it does not hold yet.
+fn rest(change: &Change, now: Moment, applied: &Applied) -> String {
+    let end = change.after.and_then(|grant| grant.lease_end);
+    let lease = end.map(|end| format!(" for {}", lasting(end.since(now))));
+    lease.unwrap_or_default() + &still(applied)
+}
+
+fn still(applied: &Applied) -> String {
+    if applied.lowering {
+        "; memory comes down to it step by step".to_owned()
+    } else if applied.differences.is_empty() {
+        String::new()
+    } else {
+        format!("; but enforced is: {}", applied.differences.join("; "))
+    }
+}
+
+fn terms(resize: &Resize, used: MemorySize) -> Terms {
+    Terms {
+        wish: resize.wish,
+        lease: resize.lease.map(Into::into),
+        used,
+        force: resize.force,
+    }
+}
+
+fn largest(shortage: &Shortage) -> Wish {
+    let Allocation { cpu, mem, tasks } = shortage.largest;
+    Wish {
+        cpu: Some(cpu),
+        mem: Some(mem),
+        tasks: Some(tasks),
+    }
+}
+
+fn holders(shortage: &Shortage, named: bool) -> Vec<Holder> {
+    let holders = shortage.holders.iter();
+    holders
+        .map(|holder| Holder {
+            uid: named.then_some(holder.uid),
+            user: None,
+            held: Wish {
+                cpu: Cpus::from_thousandths(holder.cpu_thousandths),
+                mem: MemorySize::from_bytes(holder.mem_bytes).filter(|mem| mem.bytes() > 0),
+                tasks: Tasks::new(holder.tasks),
+            },
+        })
+        .collect()
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use fairshare_core::Limits;
 use fairshare_core::ledger::{Change, SessionId};
+use fairshare_protocol::MemorySize;
 use tracing::{info, warn};
 
 use super::Operations;
-use crate::cgroup::Enforced;
+use crate::cgroup::{Enforced, Limit};
 use crate::enforcement::{Applied, Enforcement, EnforcementError};
 use crate::leader::Place;
 
@@ -17,6 +18,10 @@ use crate::leader::Place;
 pub(super) const LOWERING_PAUSE: Duration = Duration::from_millis(200);
 /// How many steps memory may take to come down before what does not fit is killed: 10 s.
 pub(super) const LOWERING_STEPS: u32 = 50;
+/// The longest pause between two looks at memory that comes down as programs give it back.
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// The least room beside what programs hold while memory follows it down, in bytes.
+const LEAST_ROOM: u64 = 64 << 20;
 /// The first pause before limits that could not be set are tried again; each further one is twice
 /// as long.
 pub(super) const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -139,8 +144,39 @@ impl<E: Enforcement> Operations<E> {
         if self.is_watching() {
             return Ok(self.only_watched(uid));
         }
-        let applied = self.enforcement.limit(uid, limits).await;
+        let now = self.as_far_as_gentle(uid, limits).await;
+        let mut applied = self.enforcement.limit(uid, &now).await;
+        if let Ok(applied) = &mut applied
+            && now != *limits
+        {
+            applied.lowering = true;
+        }
         self.applied(uid, applied).await
+    }
+
+    /// The limits as they can be set now: where a grant has ended by itself, memory comes down no
+    /// further than to what programs hold, with some room, and never goes up again. So the limit
+    /// follows what they give back, nothing is killed, and what they take beyond is bounded.
+    async fn as_far_as_gentle(&self, uid: u32, limits: &Limits) -> Limits {
+        let mut now = limits.clone();
+        let gentle = self.book.with(move |book| {
+            let account = book.ledger().account(uid);
+            account.is_some_and(fairshare_core::ledger::Account::is_gentle)
+        });
+        if gentle.await
+            && let Some(slice) = self.enforcement.look(uid)
+            && let Some(memory) = slice.memory()
+            && memory.held() > limits.allocation.mem
+        {
+            let held = memory.held().bytes();
+            let mut follows = held.saturating_add((held / 8).max(LEAST_ROOM));
+            if let Limit::At(max) = slice.enforced().mem {
+                follows = follows.min(max);
+            }
+            let follows = MemorySize::saturating_from_bytes(follows);
+            now.allocation.mem = follows.max(limits.allocation.mem);
+        }
+        now
     }
 
     /// Whether what is decided is not set.
@@ -213,19 +249,28 @@ impl<E: Enforcement> Operations<E> {
 
     async fn lower(self: Arc<Self>, uid: u32) {
         let mut steps = 0;
+        let mut pause = LOWERING_PAUSE;
         loop {
-            tokio::time::sleep(LOWERING_PAUSE).await;
+            tokio::time::sleep(pause).await;
             let _turn = self.turns.take(uid).await;
-            let wanted = self.book.with(move |book| book.limits(uid)).await;
-            let Some(limits) = wanted else { break };
+            let account = self.book.with(move |book| {
+                let account = book.ledger().account(uid)?;
+                Some((account.limits(), account.is_gentle()))
+            });
+            let Some((limits, gentle)) = account.await else {
+                break;
+            };
             // The steps go on counting: asking again and again must not put the end off.
             steps += 1;
-            match self
-                .enforcement
-                .lower(uid, &limits, steps >= LOWERING_STEPS)
-                .await
-            {
-                Ok(applied) if applied.lowering => continue,
+            let late = steps >= LOWERING_STEPS;
+            pause = if gentle && late {
+                (pause * 2).min(LONGEST_PAUSE)
+            } else {
+                LOWERING_PAUSE
+            };
+            let now = self.as_far_as_gentle(uid, &limits).await;
+            match self.enforcement.lower(uid, &now, late && !gentle).await {
+                Ok(applied) if applied.lowering || now != limits => continue,
                 Ok(applied) if applied.differences.is_empty() => {
                     info!(uid, to = %limits.allocation.mem, "memory is lowered");
                 }

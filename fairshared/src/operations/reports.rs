@@ -1,27 +1,41 @@
 //! What the daemon tells of the ledger and of what is enforced.
 
-use fairshare_core::ledger::Refusal;
-use fairshare_protocol::{Allocation, Enforce, Reply, StatusInfo, UserInfo};
+use fairshare_core::Entitlement;
+use fairshare_core::ledger::{Account, Moment, Refusal};
+use fairshare_protocol::{
+    Allocation, BudgetInfo, Cpus, Enforce, MemorySize, QueueEntry, Reply, StatusInfo, Tasks,
+    UserInfo, Wish,
+};
 
 use super::{Operations, not_covered};
+use crate::authorise::{Caller, sees_everybody};
+use crate::book::Book;
 use crate::cgroup::SliceCgroup;
 use crate::enforcement::Enforcement;
 
 impl<E: Enforcement> Operations<E> {
     /// `status`.
     pub(crate) async fn status(&self, uid: u32) -> Reply {
-        let account = self
+        let seen = self
             .book
-            .with(move |book| (book.covers(uid), book.ledger().account(uid).cloned()))
+            .with(move |book| (book.covers(uid), Seen::of(book, uid)))
             .await;
-        let account = match account {
+        let Seen {
+            account,
+            lease_left_s,
+            queue_position,
+            budget,
+        } = match seen {
             (false, _) => return not_covered(uid),
             (true, None) => {
                 let refusal = Refusal::NoSession;
                 return Reply::error(refusal.code(), refusal.to_string());
             }
-            (true, Some(account)) => account,
+            (true, Some(seen)) => seen,
         };
+        let Entitlement {
+            min, default, max, ..
+        } = *account.entitlement();
         let limits = account.limits();
         let Allocation { cpu, mem, tasks } = limits.allocation;
         let slice = self.enforcement.look(uid);
@@ -33,13 +47,13 @@ impl<E: Enforcement> Operations<E> {
             allocated_tasks: Some(tasks),
             allocated_swap: Some(limits.swap),
             grant: Some(account.grant().is_some()),
-            lease_left_s: None,
-            queue_position: None,
+            lease_left_s,
+            queue_position,
             sessions: u64::try_from(account.sessions().len()).ok(),
-            min: None,
-            default: Some(account.entitlement().default),
-            max: Some(account.entitlement().max),
-            budget: Vec::new(),
+            min: (min != default).then_some(min),
+            default: Some(default),
+            max: Some(max),
+            budget,
             slice: slice.map(|slice| slice.info(&unit)),
             differences: match enforced {
                 _ if self.is_watching() => Vec::new(),
@@ -62,11 +76,85 @@ impl<E: Enforcement> Operations<E> {
                     user: None,
                     sessions: u64::try_from(account.sessions().len()).unwrap_or(u64::MAX),
                     grant: account.grant().is_some(),
-                    lease_left_s: None,
+                    lease_left_s: lease_left(account, book.now()),
                     allocation: account.allocation(),
                 })
                 .collect()
         });
         Reply::ListInfo { users: users.await }
     }
+
+    /// `queue`: who waits is for those who see everybody, and for all where policy says so.
+    pub(crate) async fn queue(&self, caller: &Caller) -> Reply {
+        let (own, all) = (caller.uid, sees_everybody(caller));
+        let entries = self.book.with(move |book| {
+            let (ledger, now) = (book.ledger(), book.now());
+            let named = all || book.policy().show_holders();
+            (1_u64..)
+                .zip(ledger.queue())
+                .filter_map(|(position, (uid, waiting))| {
+                    let account = ledger.account(uid)?;
+                    Some(QueueEntry {
+                        position,
+                        uid: (named || uid == own).then_some(uid),
+                        user: None,
+                        allocation: account.raised(&waiting.wish),
+                        since_s: now.since(waiting.since).as_secs(),
+                        priority: account.entitlement().priority,
+                    })
+                })
+                .collect()
+        });
+        Reply::QueueInfo {
+            entries: entries.await,
+        }
+    }
+}
+
+/// What the book knows of a user, at one moment.
+struct Seen {
+    account: Account,
+    lease_left_s: Option<u64>,
+    queue_position: Option<u64>,
+    budget: Vec<BudgetInfo>,
+}
+
+impl Seen {
+    fn of(book: &Book, uid: u32) -> Option<Self> {
+        let ledger = book.ledger();
+        let account = ledger.account(uid)?.clone();
+        let place = ledger.place(uid);
+        let limits = book.policy().budgets();
+        let budgets = account.entitlement().budgets.iter();
+        let budget = budgets.filter_map(|group| {
+            let limit = limits.get(group)?;
+            let held = ledger.budget_used(group);
+            let mem = held.mem_bytes.and_then(MemorySize::from_bytes);
+            Some(BudgetInfo {
+                group: group.clone(),
+                limit: Wish {
+                    cpu: limit.cpu,
+                    mem: limit.mem,
+                    tasks: limit.tasks,
+                },
+                held: Wish {
+                    cpu: held.cpu_thousandths.and_then(Cpus::from_thousandths),
+                    mem: mem.filter(|mem| mem.bytes() > 0),
+                    tasks: held.tasks.and_then(Tasks::new),
+                },
+            })
+        });
+        Some(Self {
+            budget: budget.collect(),
+            lease_left_s: lease_left(&account, book.now()),
+            queue_position: place.and_then(|place| u64::try_from(place.position).ok()),
+            account,
+        })
+    }
+}
+
+/// Seconds until the lease of a user's grant ends.
+fn lease_left(account: &Account, now: Moment) -> Option<u64> {
+    let end = account.grant()?.lease_end?;
+    Some(end.since(now).as_secs())
 }

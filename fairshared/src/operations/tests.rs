@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::enforcing::{LONGEST_RETRY, LOWERING_PAUSE, LOWERING_STEPS};
 use super::*;
+use crate::authorise::Caller;
 use crate::book::Book;
 use crate::capacity::Meter;
 use crate::cgroup::{CgroupTree, Enforced, SliceCgroup, Wanted};
@@ -180,13 +181,16 @@ impl Setup {
         let (snapshot, saved) = Snapshot::open(folder.path()).unwrap();
         let book = Book::new(policy(), 1000, snapshot, saved);
         let names = Names::start(folder.path().join("no-worker"));
-        Operations::new(
-            BookHandle::start(book).0,
+        let (book, _, events) = BookHandle::start(book);
+        let operations = Operations::new(
+            book,
             Fake::new(),
             People::new(names),
             source(folder.path()),
             false,
-        )
+        );
+        tokio::spawn(Arc::clone(&operations).follow(events));
+        operations
     }
 
     fn mood(&self, mood: Mood) {
@@ -215,7 +219,7 @@ impl Setup {
         };
         Arc::clone(&self.operations)
             .resize(
-                UID,
+                caller(UID),
                 Resize {
                     wish,
                     ..Resize::default()
@@ -241,6 +245,13 @@ fn code(reply: &Reply) -> Option<ErrorCode> {
     match reply {
         Reply::Error(error) => error.code,
         _ => None,
+    }
+}
+
+fn caller(uid: u32) -> Caller {
+    Caller {
+        uid,
+        administrator: false,
     }
 }
 
@@ -311,7 +322,7 @@ async fn one_users_slow_change_delays_no_other_user() {
         ..Wish::default()
     };
     let slow = tokio::spawn(operations.resize(
-        UID,
+        caller(UID),
         Resize {
             wish,
             ..Resize::default()
