@@ -102,15 +102,15 @@ pub(crate) fn run(args: &Args) -> Result<(), Fault> {
 
 async fn serve(args: &Args) -> Result<(), Fault> {
     let cgroups = CgroupTree::new(args.cgroup_root());
+    let source =
+        |scheme| PolicySource::new(args.policy(), cgroups.clone(), scheme, args.systemd_dir());
+    let first = SliceScheme::default();
+    let policy = read_policy(&source(first)).map_err(Fault::Policy)?;
     if !cgroups.is_version_2() {
         return Err(Fault::NoCgroups {
             root: args.cgroup_root().display().to_string(),
         });
     }
-    let source =
-        |scheme| PolicySource::new(args.policy(), cgroups.clone(), scheme, args.systemd_dir());
-    let first = SliceScheme::default();
-    let policy = read_policy(&source(first)).map_err(Fault::Policy)?;
     let scheme = policy.slice_scheme();
     // What bounds the users depends on where their slices lie, which only the policy says.
     let source = source(scheme);
