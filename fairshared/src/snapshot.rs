@@ -183,6 +183,13 @@ impl Snapshot {
         self.write(|transaction| write_person(transaction, person))
     }
 
+    /// Has every write fail, or not any more.
+    #[cfg(test)]
+    pub(crate) fn refuse_writes(&self, refuses: bool) {
+        let set = self.connection.pragma_update(None, "query_only", refuses);
+        set.unwrap();
+    }
+
     /// Writes everything anew, after a write has failed.
     pub(crate) fn save_all<'a>(
         &mut self,

@@ -88,6 +88,12 @@ impl Book {
         self
     }
 
+    /// Has the snapshot refuse to be written, or not any more.
+    #[cfg(test)]
+    pub(crate) fn refuse_writes(&mut self, refuses: bool) {
+        self.snapshot.refuse_writes(refuses);
+    }
+
     /// See [`Ledger::resize`].
     pub(crate) fn resize(&mut self, uid: u32, terms: &Terms) -> Result<Change, Refusal> {
         let Terms {

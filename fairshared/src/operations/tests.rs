@@ -10,7 +10,7 @@ use fairshare_core::{Limits, Policy};
 use fairshare_protocol::{CloseSession, OpenSession, Resize, Wish};
 use tokio::sync::Notify;
 
-use super::enforcing::{LONGEST_RETRY, LOWERING_PAUSE, LOWERING_STEPS};
+use super::enforcing::{LONGEST_PAUSE, LONGEST_RETRY, LOWERING_PAUSE, LOWERING_STEPS};
 use super::*;
 use crate::authorise::Caller;
 use crate::book::Book;
@@ -19,6 +19,9 @@ use crate::cgroup::{CgroupTree, Enforced, SliceCgroup, Wanted};
 use crate::enforcement::{Applied, EnforcementError};
 use crate::names::Names;
 use crate::snapshot::Snapshot;
+
+mod sharing;
+mod waiting;
 
 const UID: u32 = 4242;
 const POLICY: &str =
@@ -39,12 +42,16 @@ fn policy() -> Policy {
 
 /// The policy's file on a machine of this folder, which is the one that [`policy`] is read on.
 fn source(folder: &Path) -> PolicySource {
+    source_of(folder, POLICY)
+}
+
+fn source_of(folder: &Path, policy: &str) -> PolicySource {
     let write = |file: &str, text: String| {
         let path = folder.join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     };
-    write("policy.yaml", POLICY.to_owned());
+    write("policy.yaml", policy.to_owned());
     write("sys/devices/system/cpu/online", "0-7\n".to_owned());
     write("proc/meminfo", format!("MemTotal: {} kB\n", 16 << 20));
     write("proc/sys/kernel/pid_max", "32768\n".to_owned());
@@ -72,6 +79,8 @@ struct Fake {
     limits: Mutex<HashMap<u32, Limits>>,
     released: Notify,
     killed: Mutex<bool>,
+    /// Where there are slices to look at.
+    tree: Mutex<Option<CgroupTree>>,
 }
 
 impl Fake {
@@ -82,6 +91,7 @@ impl Fake {
             limits,
             released: Notify::new(),
             killed: Mutex::default(),
+            tree: Mutex::default(),
         }
     }
 
@@ -107,8 +117,9 @@ impl Enforcement for Fake {
         format!("user-{uid}.slice")
     }
 
-    fn look(&self, _uid: u32) -> Option<SliceCgroup> {
-        None
+    fn look(&self, uid: u32) -> Option<SliceCgroup> {
+        let tree = self.tree.lock().unwrap();
+        tree.as_ref()?.slice(&self.slice(uid))
     }
 
     async fn limit(&self, uid: u32, limits: &Limits) -> Result<Applied, EnforcementError> {
