@@ -106,8 +106,10 @@
 //! `true` for as long as policy lets a request wait. While it waits the daemon sends `queued`, at
 //! once, each time something changes and at least every [`KEEP_ALIVE`] seconds. Then comes the
 //! reply: `success`, or `error`, with the code `wait_ended` where the time has passed. The
-//! connection's other requests come after it. A client that closes its connection leaves the queue.
-//! A user has at most one request in it.
+//! connection's other requests come after it. A client that closes its connection leaves the queue,
+//! and a restart of the daemon closes all of them. Meanwhile a connection may be silent for as long
+//! as it likes; one that sends more than [`frame::MAX_LINE`] behind the request is closed. A user
+//! has at most one request in the queue.
 //!
 //! `position` counts from 1; `ahead` is what the requests before this one ask for together.
 //!

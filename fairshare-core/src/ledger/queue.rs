@@ -6,6 +6,11 @@
 //! another through that ends before that moment or takes nothing that is needed then. Where the
 //! ends do not say, another may pass only if it takes nothing of what the first lacks. Whoever
 //! asks without waiting, or renews a lease, is held to the same.
+//!
+//! A request waits for as long as somebody waits with it: whoever runs the ledger takes it out with
+//! [`Ledger::leave`] when its client goes. Over a restart no client stays, and what is restored has
+//! requests in it only where the daemon leaves them in: it takes them out before, and logs that, so
+//! that no grant is held back for somebody who is not there to take it.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

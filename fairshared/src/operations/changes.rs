@@ -78,7 +78,10 @@ impl<E: Enforcement> Operations<E> {
                 order.decision(Verdict::Queued).log();
                 Outcome::Waits(waiting)
             }
-            Err(refusal) => Outcome::Answered(order.refuse(&refusal, decided.shows_holders, now)),
+            Err(refusal) => {
+                let shown = decided.shows_holders;
+                Outcome::Answered(self.refuse(order, &refusal, shown, now).await)
+            }
         }
     }
 
@@ -107,7 +110,10 @@ impl<E: Enforcement> Operations<E> {
                 );
                 Reply::Success { message }
             }
-            Err(refusal) => order.refuse(&refusal, decided.shows_holders, decided.now),
+            Err(refusal) => {
+                self.refuse(order, &refusal, decided.shows_holders, decided.now)
+                    .await
+            }
         }
     }
 
@@ -171,7 +177,10 @@ impl<E: Enforcement> Operations<E> {
         let decided = decided.await;
         match decided.result {
             Ok(change) => self.enforce(&order, change, decided.now, sentence).await,
-            Err(refusal) => order.refuse(&refusal, decided.shows_holders, decided.now),
+            Err(refusal) => {
+                self.refuse(order, &refusal, decided.shows_holders, decided.now)
+                    .await
+            }
         }
     }
 
@@ -218,6 +227,37 @@ impl<E: Enforcement> Operations<E> {
         }
     }
 
+    /// Logs a refusal and words it. Whose the grants in the way are is for those who see
+    /// everybody, and for all where policy says so. Whether the caller is an administrator decides
+    /// something only here, and is looked up only here.
+    async fn refuse(
+        &self,
+        mut order: Order,
+        refusal: &Refusal,
+        shows_holders: bool,
+        now: Moment,
+    ) -> Reply {
+        let mut named = shows_holders || sees_everybody(&order.caller);
+        if matches!(refusal, Refusal::NoCapacity(_)) && !named {
+            order.caller = self.caller(order.caller.uid, true).await;
+            named = sees_everybody(&order.caller);
+        }
+        let mut reply = reply_to(refusal, now);
+        order.log_refusal(&reply.error);
+        if named {
+            for holder in &mut reply.holders {
+                let uid = holder.uid;
+                let person = self.book.with(move |book| uid.map(|uid| book.person(uid)));
+                holder.user = person.await.and_then(|person| person.name.clone());
+            }
+        } else {
+            for holder in &mut reply.holders {
+                holder.uid = None;
+            }
+        }
+        Reply::Error(reply)
+    }
+
     /// Tells a user that somebody else has changed what they have.
     async fn tell_of_change(&self, uid: u32, change: &Change) {
         let account = self
@@ -236,6 +276,7 @@ impl<E: Enforcement> Operations<E> {
 /// What the book has decided, with what its reply needs.
 struct Decided<T> {
     result: Result<T, Refusal>,
+    /// Whether everybody sees who holds what.
     shows_holders: bool,
     now: Moment,
 }
@@ -274,35 +315,6 @@ impl Order {
         }
     }
 
-    /// Logs a refusal and words it. Whose the grants in the way are is for those who see
-    /// everybody, and for all where policy says so.
-    fn refuse(&self, refusal: &Refusal, shows_holders: bool, now: Moment) -> Reply {
-        let mut reply = ErrorReply::new(refusal.code(), refusal.to_string());
-        let mut add = |text: &str, span| {
-            reply.error.push_str(text);
-            reply.error.push_str(&lasting(span));
-        };
-        match refusal {
-            Refusal::NoCapacity(shortage) => {
-                if let Some((end, _)) = shortage.next_end {
-                    add("; the next lease that makes room ends in ", end.since(now));
-                }
-                let named = shows_holders || sees_everybody(&self.caller);
-                reply.largest = Some(largest(shortage));
-                reply.holders = holders(shortage, named);
-            }
-            Refusal::OthersWait {
-                start: Some(start), ..
-            } => add(
-                "; the first of them is served in at most ",
-                start.since(now),
-            ),
-            _ => {}
-        }
-        self.log_refusal(&reply.error);
-        Reply::Error(reply)
-    }
-
     fn log_refusal(&self, why_not: &str) {
         self.decision(Verdict::Refused).because(why_not).log();
     }
@@ -312,6 +324,29 @@ impl Order {
             .by(self.caller.uid)
             .wish(&self.wish)
     }
+}
+
+/// A refusal with what there is to know about it, whoever may know.
+fn reply_to(refusal: &Refusal, now: Moment) -> ErrorReply {
+    let mut reply = ErrorReply::new(refusal.code(), refusal.to_string());
+    let mut add = |text: &str, moment: Moment| {
+        reply.error.push_str(text);
+        reply.error.push_str(&lasting(moment.since(now)));
+    };
+    match refusal {
+        Refusal::NoCapacity(shortage) => {
+            if let Some((end, _)) = shortage.next_end {
+                add("; the next lease that makes room ends in ", end);
+            }
+            reply.largest = Some(largest(shortage));
+            reply.holders = holders(shortage);
+        }
+        Refusal::OthersWait {
+            start: Some(start), ..
+        } => add("; the first of them is served in at most ", *start),
+        _ => {}
+    }
+    reply
 }
 
 /// The sentence for a `resize` that is carried out.
@@ -355,11 +390,11 @@ fn largest(shortage: &Shortage) -> Wish {
     }
 }
 
-fn holders(shortage: &Shortage, named: bool) -> Vec<Holder> {
+fn holders(shortage: &Shortage) -> Vec<Holder> {
     let holders = shortage.holders.iter();
     holders
         .map(|holder| Holder {
-            uid: named.then_some(holder.uid),
+            uid: Some(holder.uid),
             user: None,
             held: Wish {
                 cpu: Cpus::from_thousandths(holder.cpu_thousandths),

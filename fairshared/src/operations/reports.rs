@@ -73,7 +73,7 @@ impl<E: Enforcement> Operations<E> {
                 .filter(|(uid, _)| only.is_none_or(|only| only == *uid))
                 .map(|(uid, account)| UserInfo {
                     uid,
-                    user: None,
+                    user: book.person(uid).name.clone(),
                     sessions: u64::try_from(account.sessions().len()).unwrap_or(u64::MAX),
                     grant: account.grant().is_some(),
                     lease_left_s: lease_left(account, book.now()),
@@ -94,10 +94,12 @@ impl<E: Enforcement> Operations<E> {
                 .zip(ledger.queue())
                 .filter_map(|(position, (uid, waiting))| {
                     let account = ledger.account(uid)?;
+                    let shown = named || uid == own;
+                    let person = shown.then(|| book.person(uid));
                     Some(QueueEntry {
                         position,
-                        uid: (named || uid == own).then_some(uid),
-                        user: None,
+                        uid: shown.then_some(uid),
+                        user: person.and_then(|person| person.name.clone()),
                         allocation: account.raised(&waiting.wish),
                         since_s: now.since(waiting.since).as_secs(),
                         priority: account.entitlement().priority,

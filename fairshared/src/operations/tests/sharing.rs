@@ -420,6 +420,56 @@ async fn a_refusal_says_what_fits_and_who_is_in_the_way_to_those_who_may_know() 
 }
 
 #[tokio::test]
+async fn an_administrator_is_known_as_one_where_a_refusal_names_others() {
+    let world = World::new(&format!("{TIGHT}administrators: {{users: [4243]}}\n"));
+    for uid in [UID, UID + 1] {
+        world.open(uid).await;
+    }
+    world.resize(UID, r#"{"mem": "10G"}"#).await;
+    let Reply::Error(refusal) = world.resize(UID + 1, r#"{"mem": "10G"}"#).await else {
+        panic!()
+    };
+    assert_eq!(refusal.holders.first().unwrap().uid, Some(UID));
+}
+
+#[tokio::test]
+async fn a_status_shows_the_minimum_and_the_budgets_and_policy_holds_them() {
+    let policy = "defaults: {cpu: 1, mem: 1G, tasks: 100}\n\
+         max: {cpu: 8, mem: 8G, tasks: 500}\n\
+         min: {cpu: 0.5}\n\
+         groups: {4242: {budget: {cpu: 4, tasks: 1000}}}\n";
+    let world = World::new(policy);
+    world.open(UID).await;
+    let in_group = crate::people::Person {
+        uid: UID,
+        name: None,
+        groups: vec![fairshare_core::policy::Group {
+            gid: 4242,
+            name: None,
+        }],
+    };
+    let in_group = Arc::new(in_group);
+    let book = &world.operations.book;
+    book.with(move |book| book.set_person(in_group)).await;
+    assert_eq!(
+        code(&world.resize(UID, r#"{"cpu": 5}"#).await),
+        Some(ErrorCode::OverBudget)
+    );
+    world.resize(UID, r#"{"cpu": 3}"#).await;
+    let status = world.status(UID).await;
+    assert_eq!(
+        status.min.unwrap().to_string(),
+        "0.5 CPUs, 1G memory, 100 tasks"
+    );
+    let [budget] = status.budget.as_slice() else {
+        panic!("{:?}", status.budget)
+    };
+    assert_eq!(budget.group, "4242");
+    assert_eq!(budget.limit.to_string(), "4 CPUs, 1000 tasks");
+    assert_eq!(budget.held.to_string(), "3 CPUs, 1G memory, 100 tasks");
+}
+
+#[tokio::test]
 async fn an_administrator_sets_and_takes_back_what_others_have() {
     let world = World::new(LEASES);
     world.open(UID).await;
