@@ -673,6 +673,42 @@ fn an_idle_grant_is_asked_back_and_then_taken() {
 }
 
 #[test]
+fn a_grant_that_is_seen_in_use_when_it_would_be_asked_back_is_not() {
+    let mut idle = Entitlement::clone(&entitlement());
+    idle.idle = Some(crate::IdleTerms {
+        after: minutes(60),
+        notice: minutes(20),
+    });
+    let mut ledger = small(&[(1000, &Arc::new(idle))]);
+    let began = NOW;
+    ledger
+        .resize(1000, &cpu("3"), MemorySize::ZERO, false, None, began)
+        .unwrap();
+    let early = began.after(minutes(39));
+    assert!(ledger.idle_by(early).is_empty());
+    let due = began.after(minutes(40));
+    assert_eq!(ledger.next_event(), Some(due));
+    assert_eq!(ledger.idle_by(due), [1000]);
+    // The caller has looked, and it is in use.
+    ledger.note_use(1000, due);
+    assert!(ledger.idle_by(due).is_empty());
+    assert_eq!(ledger.tick(due), []);
+    assert_eq!(ledger.next_event(), Some(due.after(minutes(40))));
+
+    // The same before it is taken back.
+    let noticed = due.after(minutes(40));
+    assert!(matches!(
+        ledger.tick(noticed).as_slice(),
+        [Event::Idle { uid: 1000, .. }]
+    ));
+    let end = due.after(minutes(60));
+    assert_eq!(ledger.idle_by(end), [1000]);
+    ledger.note_use(1000, end);
+    assert_eq!(ledger.tick(end), []);
+    assert!(ledger.account(1000).unwrap().grant().is_some());
+}
+
+#[test]
 fn an_administrator_goes_beyond_the_maximum_but_not_beyond_the_capacity() {
     let mut ledger = ledger();
     ledger.open_session(1000, leader(1), "sshd", &leased(60, 60));
