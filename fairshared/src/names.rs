@@ -140,6 +140,12 @@ impl Names {
         Self::new(Launch::worker(program), LOOKUP_DEADLINE, clock::millis)
     }
 
+    /// Lookups by a script that plays the worker.
+    #[cfg(test)]
+    pub(crate) fn of_script(script: PathBuf) -> Self {
+        Self::new(Launch::script(script), LOOKUP_DEADLINE, clock::millis)
+    }
+
     fn new(launch: Launch, deadline: Duration, clock: fn() -> u64) -> Self {
         Self {
             shared: Arc::new(Shared {

@@ -20,6 +20,7 @@ use crate::enforcement::{Applied, EnforcementError};
 use crate::names::Names;
 use crate::snapshot::Snapshot;
 
+mod policies;
 mod sharing;
 mod waiting;
 
