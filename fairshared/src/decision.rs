@@ -18,6 +18,10 @@ pub(crate) enum Verdict {
     Refused,
     /// Not yet: it waits for its turn.
     Queued,
+    /// The end of a grant is told to its user.
+    Announced,
+    /// A grant has ended by itself.
+    Ended,
     /// There was nothing to do.
     Ignored,
     /// Granted, but the kernel does not enforce it yet: somebody should look.
@@ -46,6 +50,8 @@ impl Verdict {
             Self::Granted => "granted",
             Self::Refused => "refused",
             Self::Queued => "queued",
+            Self::Announced => "announced",
+            Self::Ended => "ended",
             Self::Ignored => "ignored",
             Self::NotEnforced => "not enforced",
         }

@@ -78,7 +78,7 @@ impl<E: Enforcement> Operations<E> {
         let Some(grant) = account.grant().filter(|grant| grant.lease_end == Some(end)) else {
             return;
         };
-        Decision::new("lease", Verdict::Granted, uid)
+        Decision::new("lease", Verdict::Announced, uid)
             .from(grant.allocation)
             .because(format!("it ends in {}", words::lasting(left)))
             .log();
@@ -101,7 +101,7 @@ impl<E: Enforcement> Operations<E> {
         };
         match limited {
             Ok(_) | Err(EnforcementError::NoSlice { .. }) => {
-                decision(Verdict::Granted).because(why).log();
+                decision(Verdict::Ended).because(why).log();
             }
             Err(fault) => {
                 decision(Verdict::NotEnforced)
@@ -127,7 +127,7 @@ impl<E: Enforcement> Operations<E> {
             return;
         };
         let left = end.since(now);
-        Decision::new("idle", Verdict::Granted, uid)
+        Decision::new("idle", Verdict::Announced, uid)
             .from(grant.allocation)
             .because(format!(
                 "not used; it goes back in {}",

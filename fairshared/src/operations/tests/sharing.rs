@@ -515,9 +515,9 @@ async fn a_snapshot_that_cannot_be_written_costs_no_grant() {
     world.pass(30 * MINUTE).await;
     assert_eq!(world.has(UID).await.as_deref(), Some(LENT));
 
-    // What was not written is, as soon as it can be.
+    // What was not written is with the next that is, whosever it be.
     cannot_write(false).await;
-    world.resize(UID, r#"{"cpu": 4}"#).await;
+    world.open(UID + 1).await;
     let mut world = world;
     world.restart(LEASES).await;
     assert_eq!(world.has(UID).await.as_deref(), Some(LENT));
