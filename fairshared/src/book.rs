@@ -36,7 +36,7 @@ use crate::snapshot::{Saved, Snapshot};
 const QUEUE: usize = 256;
 /// How many events may wait for whoever carries them out. The owner waits when there are more;
 /// carrying out is only begun where they are received, so that never takes long.
-const EVENTS: usize = 256;
+pub(crate) const EVENTS: usize = 256;
 /// How long after a write that failed the snapshot is tried again, if nothing else writes before.
 const RETRY: Duration = Duration::from_secs(5);
 

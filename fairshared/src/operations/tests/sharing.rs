@@ -276,6 +276,23 @@ async fn a_restart_keeps_the_end_of_a_lease_and_one_that_ended_meanwhile_has_end
     world.tells(UID, "the lease of your grant has ended").await;
 }
 
+#[tokio::test]
+async fn more_leases_end_at_once_than_events_may_wait() {
+    let mut world = World::new(LEASES);
+    let users = UID..UID + 2 * u32::try_from(crate::book::EVENTS).unwrap();
+    for uid in users.clone() {
+        world.open(uid).await;
+        let reply = world.resize(uid, r#"{"tasks": 200, "for": "1h"}"#).await;
+        assert!(matches!(reply, Reply::Success { .. }), "{reply:?}");
+    }
+    AHEAD.set(AHEAD.get() + HOUR);
+    world.restart(LEASES).await;
+    for uid in users {
+        world.enforces(uid, DEFAULT).await;
+        world.tells(uid, "the lease of your grant has ended").await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn memory_in_use_is_not_killed_for_the_end_of_a_lease() {
     let world = World::new(LEASES);

@@ -15,6 +15,8 @@ use crate::connection::{self, IDLE_LIMIT, MAX_BEHIND};
 const POLICY: &str = "defaults: {cpu: 1, mem: 1G, tasks: 100}\n\
      max: {cpu: 8, mem: 16G, tasks: 500}\n\
      queue: {longest_wait: 1h}\n";
+/// Longer than any reply takes, and shorter than it takes to be told again where nothing changes.
+const LONG: Duration = Duration::from_secs(KEEP_ALIVE - 10);
 const WAITS: &str = r#"{"type": "resize", "cpu": 8, "wait": true}"#;
 
 struct Client {
@@ -45,7 +47,12 @@ impl Client {
     }
 
     async fn reply(&mut self) -> Reply {
-        let line = self.lines.next_line().await.unwrap().unwrap();
+        self.reply_within(LONG).await
+    }
+
+    async fn reply_within(&mut self, limit: Duration) -> Reply {
+        let line = tokio::time::timeout(limit, self.lines.next_line()).await;
+        let line = line.expect("no reply came").unwrap().unwrap();
         serde_json::from_str(&line).unwrap()
     }
 
@@ -196,7 +203,10 @@ async fn a_client_who_waits_hears_of_it_again_and_is_not_idle() {
     let mut client = Client::waits(&world, UID + 1, 1).await;
     let began = tokio::time::Instant::now();
     for _ in 0..10 {
-        assert_eq!(client.queued().await.position, 1);
+        let again = client
+            .reply_within(Duration::from_secs(KEEP_ALIVE + 1))
+            .await;
+        assert!(matches!(again, Reply::Queued(Queued { position: 1, .. })));
     }
     let passed = began.elapsed();
     assert!(passed > IDLE_LIMIT);
@@ -211,12 +221,15 @@ async fn a_client_may_send_so_much_behind_a_request_that_waits_and_no_more() {
     let blank = vec![b' '; MAX_BEHIND];
     // The daemon may close before it has taken all.
     let _ = client.writes.write_all(&blank).await;
-    while client
-        .lines
-        .next_line()
-        .await
-        .is_ok_and(|line| line.is_some())
-    {}
+    let closed = async {
+        while client
+            .lines
+            .next_line()
+            .await
+            .is_ok_and(|line| line.is_some())
+        {}
+    };
+    tokio::time::timeout(LONG, closed).await.unwrap();
     let is_empty = || {
         let operations = Arc::clone(&world.operations);
         async move {
