@@ -28,10 +28,10 @@ const UID: u32 = 4242;
 const POLICY: &str =
     "defaults: {cpu: 1, mem: 1G, tasks: 100}\nmax: {cpu: 4, mem: 8G, tasks: 500}\n";
 
-fn policy() -> Policy {
+fn policy_of(text: &str) -> Policy {
     let source = Source {
         name: "policy.yaml".to_owned(),
-        text: POLICY.to_owned(),
+        text: text.to_owned(),
     };
     let machine = Machine {
         cpu_thousandths: 8000,
@@ -41,11 +41,7 @@ fn policy() -> Policy {
     Policy::read(&[source], &machine).unwrap().0
 }
 
-/// The policy's file on a machine of this folder, which is the one that [`policy`] is read on.
-fn source(folder: &Path) -> PolicySource {
-    source_of(folder, POLICY)
-}
-
+/// The policy's file on a machine of this folder, which is the one that [`policy_of`] reads on.
 fn source_of(folder: &Path, policy: &str) -> PolicySource {
     let write = |file: &str, text: String| {
         let path = folder.join(file);
@@ -165,6 +161,25 @@ impl Enforcement for Fake {
     }
 }
 
+/// A process to lead sessions.
+fn leader() -> Child {
+    let mut leader = Command::new("cat");
+    leader.stdin(Stdio::piped()).stdout(Stdio::null());
+    leader.spawn().unwrap()
+}
+
+/// A daemon with its files in this folder.
+fn start(folder: &Path, policy: &str, names: Names) -> Arc<Operations<Fake>> {
+    let (snapshot, saved) = Snapshot::open(folder).unwrap();
+    let book = Book::new(policy_of(policy), 1000, snapshot, saved);
+    let (book, _, events) = BookHandle::start(book);
+    let people = People::new(names);
+    let source = source_of(folder, policy);
+    let operations = Operations::new(book, Fake::new(), people, source, false);
+    tokio::spawn(Arc::clone(&operations).follow(events));
+    operations
+}
+
 /// The operations, the folder of their snapshot, and a process to lead sessions.
 struct Setup {
     operations: Arc<Operations<Fake>>,
@@ -176,33 +191,16 @@ impl Setup {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let operations = Self::operations(&folder);
-        let mut leader = Command::new("cat");
-        let leader = leader
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
         Self {
             operations,
             folder,
-            leader,
+            leader: leader(),
         }
     }
 
     fn operations(folder: &tempfile::TempDir) -> Arc<Operations<Fake>> {
-        let (snapshot, saved) = Snapshot::open(folder.path()).unwrap();
-        let book = Book::new(policy(), 1000, snapshot, saved);
         let names = Names::start(folder.path().join("no-worker"));
-        let (book, _, events) = BookHandle::start(book);
-        let operations = Operations::new(
-            book,
-            Fake::new(),
-            People::new(names),
-            source(folder.path()),
-            false,
-        );
-        tokio::spawn(Arc::clone(&operations).follow(events));
-        operations
+        start(folder.path(), POLICY, names)
     }
 
     fn mood(&self, mood: Mood) {

@@ -40,32 +40,14 @@ impl Site {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("worker"), ANSWERS).unwrap();
-        let operations = Self::start(&folder);
-        let leader = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        let names = Names::of_script(folder.path().join("worker"));
         let site = Self {
-            operations,
+            operations: start(folder.path(), GROUPS, names),
             folder,
-            leader,
+            leader: leader(),
         };
         site.put_user_in("100, 50");
-        site.write_policy(GROUPS);
         site
-    }
-
-    fn start(folder: &tempfile::TempDir) -> Arc<Operations<Fake>> {
-        let (snapshot, saved) = Snapshot::open(folder.path()).unwrap();
-        let book = Book::new(policy_of(GROUPS), 1000, snapshot, saved);
-        let names = Names::of_script(folder.path().join("worker"));
-        let (book, _, events) = BookHandle::start(book);
-        let operations = Operations::new(
-            book,
-            Fake::new(),
-            People::new(names),
-            source(folder.path()),
-            false,
-        );
-        tokio::spawn(Arc::clone(&operations).follow(events));
-        operations
     }
 
     fn write_policy(&self, text: &str) {
@@ -122,19 +104,6 @@ impl Drop for Site {
         let _ = self.leader.kill();
         let _ = self.leader.wait();
     }
-}
-
-fn policy_of(text: &str) -> Policy {
-    let source = Source {
-        name: "policy.yaml".to_owned(),
-        text: text.to_owned(),
-    };
-    let machine = Machine {
-        cpu_thousandths: 8000,
-        mem_bytes: 16 << 30,
-        tasks: 32_768,
-    };
-    Policy::read(&[source], &machine).unwrap().0
 }
 
 #[tokio::test]

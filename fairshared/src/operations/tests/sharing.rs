@@ -31,16 +31,12 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(policy: &str) -> Self {
-        let leader = Command::new("cat")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn();
         let folder = tempfile::tempdir().unwrap();
         let told = Arc::default();
         Self {
             operations: Self::start(policy, &folder, &told),
             folder,
-            leader: leader.unwrap(),
+            leader: leader(),
             told,
         }
     }
@@ -50,18 +46,8 @@ impl World {
         folder: &tempfile::TempDir,
         told: &Arc<Mutex<Vec<(u32, String)>>>,
     ) -> Arc<Operations<Fake>> {
-        let source = Source {
-            name: "policy.yaml".to_owned(),
-            text: text.to_owned(),
-        };
-        let machine = Machine {
-            cpu_thousandths: 8000,
-            mem_bytes: 16 << 30,
-            tasks: 32_768,
-        };
-        let policy = Policy::read(&[source], &machine).unwrap().0;
         let (snapshot, saved) = Snapshot::open(folder.path()).unwrap();
-        let book = Book::new(policy, 1000, snapshot, saved).by_clock(ahead);
+        let book = Book::new(policy_of(text), 1000, snapshot, saved).by_clock(ahead);
         let (book, _, events) = BookHandle::start(book);
         let told = Arc::clone(told);
         let voice = move |uid, _: &[u32], text: &str| {
