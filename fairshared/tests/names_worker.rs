@@ -67,8 +67,6 @@ fn it_knows_the_users_of_this_machine() {
                 .any(|group| *group == gid.parse::<u32>().unwrap())
         };
         assert!(has(gid), "{name}: {groups:?}");
-        let id = &worker.ask(&format!("{{\"user_id\":\"{name}\"}}"))["id"];
-        assert_eq!(id.to_string(), uid);
 
         let group = std::fs::read_to_string("/etc/group").unwrap();
         for group in group.lines() {
