@@ -341,7 +341,7 @@ pub(crate) fn a_wrong_policy_ends_the_start(machine: &Machine) -> Outcome {
 /// Opens sessions by `pamtester` with the module and without, and checks that the module gave up at
 /// its deadline of half a second. The least of three differences counts: what a busy emulator adds
 /// differs each time, and what the module waits does not.
-fn assert_session_time(machine: &Machine, how: &str) -> Outcome {
+pub(crate) fn assert_session_time(machine: &Machine, how: &str) -> Outcome {
     let measured = machine.root(
         r#"printf 'session required pam_permit.so\n' > /etc/pam.d/fs-without
 printf 'session required pam_permit.so\nsession required pam_fairshare.so\n' > /etc/pam.d/fs-with

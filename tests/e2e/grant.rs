@@ -198,7 +198,7 @@ pub(crate) fn a_reload_changes_who_is_logged_in(machine: &Machine) -> Outcome {
     machine.wait_until(
         "the fault in the log",
         SOON,
-        "journalctl --unit fairshared.service --output cat | grep -q 'the policy before it stays'",
+        "journalctl --unit fairshared.service --output cat | grep -q 'the policy before'",
     )?;
     assert_alice_has(machine, DEFAULTS)?;
 

@@ -18,6 +18,9 @@ pub(crate) const POLICY_PATH: &str = "/etc/fairshare/policy.d/default.yaml";
 /// alice's slice on a host with logind.
 pub(crate) const ALICE_SLICE: &str = "/sys/fs/cgroup/user.slice/user-1000.slice";
 
+/// bob's.
+pub(crate) const BOB_SLICE: &str = "/sys/fs/cgroup/user.slice/user-1001.slice";
+
 /// How long a state may take to come about that nobody waits for in a reply.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
@@ -51,6 +54,11 @@ pub(crate) fn put_policy(machine: &Machine, policy: &str) -> Result<()> {
 /// A shell command that prints the limits of a slice, one file a line.
 pub(crate) fn show_limits(slice: &str) -> String {
     format!("cd {slice} && grep . cpu.max memory.max memory.swap.max pids.max")
+}
+
+/// The same for the slice that the command itself runs in.
+pub(crate) fn own_slice() -> String {
+    show_limits("/sys/fs/cgroup$(sed -n 's,^0::\\(.*\\)/[^/]*$,\\1,p' /proc/self/cgroup)")
 }
 
 /// Checks what [`show_limits`] printed.

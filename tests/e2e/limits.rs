@@ -7,16 +7,15 @@ use fairshare_tests::Machine;
 use crate::harness::Outcome;
 use crate::kernel::{
     ALICE_SLICE, DEFAULTS, Limits, POLICY, assert_alice_has, assert_limits, assert_nothing_left,
-    put_policy, show_limits,
+    own_slice, put_policy,
 };
 
 /// The first command of a login finds policy's figures above itself and in its environment.
 pub(crate) fn the_first_command_is_limited(machine: &Machine) -> Outcome {
     put_policy(machine, POLICY)?;
-    let ancestor = "/sys/fs/cgroup$(sed -n 's,^0::\\(.*\\)/[^/]*$,\\1,p' /proc/self/cgroup)";
     let first = format!(
         "{}; echo \"$FAIRSHARE_CPUS $FAIRSHARE_MEMORY\"",
-        show_limits(ancestor)
+        own_slice()
     );
     let output = machine.ssh("alice").ok(&first)?;
     let (limits, environment) = output

@@ -9,14 +9,18 @@
 //! Before each, [`Machine::reset`](fairshare_tests::Machine::reset) brings the machine back to
 //! how it was installed.
 
+mod directory;
 mod examples;
 mod failure;
 mod grant;
 mod harness;
 mod kernel;
+mod lease;
 mod limits;
 mod login;
 mod placement;
+mod policy;
+mod queue;
 mod sharing;
 mod socket;
 mod transfer;
@@ -50,6 +54,20 @@ fn main() -> ExitCode {
         placement::without_logind_the_slice_is_our_own,
         placement::policy_can_ask_for_our_own_slice,
         placement::a_hook_opens_and_closes_sessions,
+        policy::a_group_decides_from_the_first_command_on,
+        policy::a_difference_is_shown_before_the_reload,
+        policy::a_wrong_file_is_shown_and_changes_nothing,
+        policy::a_reload_under_load_reaches_everybody,
+        policy::watch_mode_decides_and_sets_nothing,
+        lease::a_lease_ends_and_kills_nothing,
+        lease::a_lease_is_within_policy,
+        queue::who_waits_has_the_next_room,
+        queue::a_place_in_the_queue_is_given_up,
+        queue::a_budget_is_shared_by_a_group,
+        queue::administrators_set_what_others_have,
+        directory::groups_come_from_a_directory,
+        directory::a_large_group_slows_no_login,
+        directory::a_hung_name_service_delays_no_login,
         sharing::a_busy_machine_is_shared_by_allocation,
         transfer::files_arrive_unharmed,
         transfer::a_hundred_logins_at_once_are_limited,

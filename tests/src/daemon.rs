@@ -25,7 +25,7 @@ mkdir -p /etc/fairshare
 pristine=/var/lib/fairshare-lab/pristine
 rm -rf $pristine
 mkdir -p $pristine/systemd
-cp -a /etc/pam.d /etc/fairshare $pristine
+cp -a /etc/pam.d /etc/fairshare /etc/group /etc/gshadow /etc/nsswitch.conf $pristine
 cp -a /etc/systemd/system $pristine/systemd
 ";
 

@@ -19,7 +19,7 @@ use crate::progress::{Progress, Step};
 use crate::release::Release;
 
 /// What is in the image besides the essential packages.
-const PACKAGES: [&str; 22] = [
+const PACKAGES: [&str; 25] = [
     // The system itself.
     "systemd",
     "systemd-sysv",
@@ -45,6 +45,10 @@ const PACKAGES: [&str; 22] = [
     "util-linux",
     "strace",
     "libc-bin",
+    // Users and groups from a directory.
+    "slapd",
+    "nslcd",
+    "libnss-ldapd",
 ];
 /// Left out of the image.
 const EXCLUDED: [&str; 3] = [
@@ -54,12 +58,13 @@ const EXCLUDED: [&str; 3] = [
 ];
 const BEFORE_PACKAGES: &str = include_str!("../image/before-packages.sh");
 const AFTER_PACKAGES: &str = include_str!("../image/after-packages.sh");
+const LDAP: &str = include_str!("../image/ldap.sh");
 /// Size of the disk; the file is sparse.
 const DISK_SIZE: &str = "4G";
 /// Options of the file system: no journal, as no machine writes to the image itself.
 const MKFS: [&str; 6] = ["-q", "-F", "-L", "fairshare", "-O", "^has_journal"];
 /// Counts what the lists above do not show: raise it when this file builds differently.
-const GENERATION: u32 = 1;
+const GENERATION: u32 = 2;
 
 /// For fetching and unpacking some 200 packages over a slow line.
 const BUILD_BOUND: Duration = Duration::from_secs(20 * 60);
@@ -154,6 +159,7 @@ impl Image {
     fn make_tar(&self, dir: &Path, step: &Step) -> Result<()> {
         host::write(&dir.join("before-packages.sh"), BEFORE_PACKAGES)?;
         host::write(&dir.join("after-packages.sh"), AFTER_PACKAGES)?;
+        host::write(&dir.join("ldap.sh"), LDAP)?;
         let public_key = host::read(&dir.join("id_ed25519.pub"))?;
         let upload = |script: &str| {
             format!(
@@ -181,7 +187,12 @@ impl Image {
                 self.release,
                 quoted(public_key.trim())
             ))
-            .arg("--customize-hook=rm -f \"$1\"/before-packages.sh \"$1\"/after-packages.sh")
+            .arg(format!("--customize-hook={}", upload("ldap.sh")))
+            .arg(format!(
+                "--customize-hook=chroot \"$1\" sh /ldap.sh {}",
+                quoted(public_key.trim())
+            ))
+            .arg("--customize-hook=cd \"$1\" && rm -f before-packages.sh after-packages.sh ldap.sh")
             .arg(self.release.codename())
             .arg(dir.join("root.tar"));
         let sources = mirror::sources(self.release)?;
@@ -261,7 +272,7 @@ fn remove_with_prefix(images: &Path, prefix: &str) -> Result<()> {
 fn hash(release: Release) -> u64 {
     let recipe = format!(
         "{GENERATION} {release} {PACKAGES:?} {EXCLUDED:?} {BEFORE_PACKAGES} {AFTER_PACKAGES} \
-         {MKFS:?} {DISK_SIZE} {}",
+         {LDAP} {MKFS:?} {DISK_SIZE} {}",
         env::consts::ARCH
     );
     fnv1a(recipe.as_bytes())

@@ -15,8 +15,8 @@ const RESET_BOUND: Duration = Duration::from_secs(90);
 const CONNECTION_LOST: i32 = 255;
 
 impl Machine {
-    /// Logs alice and bob out, ends what they left running, restores policy, PAM and unit files
-    /// as they were installed, and starts the daemon with an empty ledger.
+    /// Logs all users out, ends what they left running, restores policy, PAM and unit files, groups
+    /// and name services as they were installed, and starts the daemon with an empty ledger.
     pub fn reset(&self) -> Result<()> {
         let script = format!("{SCRIPT}{START}");
         let run = || {

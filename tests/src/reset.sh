@@ -6,7 +6,17 @@ pristine=/var/lib/fairshare-lab/pristine
 uids='1000 1001'
 units='user@1000.service user-1000.slice user@1001.service user-1001.slice'
 
-systemctl stop fairshared.socket fairshared.service 2>/dev/null
+systemctl stop fairshared.socket fairshared.service hung-names.service lab-nslcd.service \
+    lab-ldap.service 2>/dev/null
+# Without its socket the directory's name service answers at once that it is not there.
+rm -rf /run/nslcd
+for slice in /sys/fs/cgroup/user.slice/user-3???.slice; do
+    [ -e "$slice" ] || continue
+    uid=${slice##*/user-}
+    uid=${uid%.slice}
+    uids="$uids $uid"
+    units="$units user@$uid.service user-$uid.slice"
+done
 
 # Nobody is logged in, nothing is left running or planned.
 rm -f /var/spool/cron/crontabs/* /var/lib/systemd/linger/*
@@ -27,7 +37,7 @@ done
 if [ -d "$pristine" ]; then
     cd "$pristine"
     changed=$changed$(rsync --archive --itemize-changes --delete --relative \
-        pam.d fairshare systemd/system /etc/)
+        pam.d fairshare systemd/system group gshadow nsswitch.conf /etc/)
 fi
 rm -rf /run/fairshare /run/fairshare.sock
 find /tmp /var/tmp /home/alice /home/bob -mindepth 1 -maxdepth 1 \
