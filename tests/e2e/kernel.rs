@@ -51,6 +51,15 @@ pub(crate) fn put_policy(machine: &Machine, policy: &str) -> Result<()> {
     machine.restart_daemon()
 }
 
+/// Has the daemon look users up: a login waits for the name service a quarter of a second, in which an
+/// emulated machine may not get it started.
+pub(crate) fn look_up(machine: &Machine, users: &[&str]) -> Result<()> {
+    for user in users {
+        machine.root(&format!("fairshare policy explain {user}"))?;
+    }
+    Ok(())
+}
+
 /// A shell command that prints the limits of a slice, one file a line.
 pub(crate) fn show_limits(slice: &str) -> String {
     format!("cd {slice} && grep . cpu.max memory.max memory.swap.max pids.max")

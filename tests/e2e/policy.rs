@@ -1,14 +1,15 @@
 //! Policy for groups, its files, and changing it on a running server.
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use fairshare_tests::{LabError, Machine};
+use fairshare_tests::{Machine, Result};
 
 use crate::harness::Outcome;
 use crate::kernel::{
     ALICE_SLICE, BOB_SLICE, DEFAULTS, Limits, POLICY, POLICY_PATH, SOON, assert_alice_has,
-    assert_limits, own_slice, put_policy, show_limits,
+    assert_limits, look_up, own_slice, put_policy, show_limits,
 };
 
 /// A second file, read after the one that [`put_policy`] writes.
@@ -30,26 +31,26 @@ const STAFF: Limits<'_> = Limits {
 const LOGINS: usize = 30;
 /// Of these at a time.
 const AT_ONCE: usize = 3;
-/// How often policy is read again at least.
+/// How often policy is read again meanwhile.
 const RELOADS: u32 = 10;
 
 /// Puts alice into `staff`, and the policy for it in force.
 fn put_group_policy(machine: &Machine) -> Outcome {
     machine.root("usermod --append --groups staff alice")?;
     machine.write(GROUPS_PATH, GROUPS, 0o644)?;
-    put_policy(machine, POLICY)
+    put_policy(machine, POLICY)?;
+    look_up(machine, &["alice", "bob"])
 }
 
 /// A member of a group finds the group's limits at the first command of a login, others what
 /// everybody has; `explain` names the line.
 pub(crate) fn a_group_decides_from_the_first_command_on(machine: &Machine) -> Outcome {
     put_group_policy(machine)?;
-    let alice = machine.ssh("alice").ok(&own_slice())?;
-    assert_limits(&alice.stdout, STAFF);
-    let bob = machine.ssh("bob").ok(&own_slice())?;
-    assert_limits(&bob.stdout, DEFAULTS);
-
     let mut alice = machine.ssh("alice").open()?;
+    assert_limits(&alice.run(&own_slice())?.ok()?.stdout, STAFF);
+    let mut bob = machine.ssh("bob").open()?;
+    assert_limits(&bob.run(&own_slice())?.ok()?.stdout, DEFAULTS);
+
     let explained = alice.run("fairshare policy explain")?.ok()?;
     for part in [
         "defaults.cpu: 1.2\n",
@@ -73,15 +74,15 @@ pub(crate) fn a_group_decides_from_the_first_command_on(machine: &Machine) -> Ou
             ..STAFF
         },
     )?;
-    let refused = machine.ssh("bob").run("fairshare resize --mem 1G")?;
+    let refused = bob.run("fairshare resize --mem 1G")?;
     assert_eq!(refused.status, Some(1), "{refused}");
     assert!(refused.stderr.contains("900M"), "{refused}");
     // What policy says for others is not everybody's to see.
     let refused = alice.run("fairshare policy explain bob")?;
     assert_eq!(refused.status, Some(4), "{refused}");
-    let bob = machine.root("fairshare policy explain bob")?;
-    assert!(bob.stdout.contains("defaults.cpu: 0.9\n"), "{bob}");
-    alice.close()
+    let of_bob = machine.root("fairshare policy explain bob")?;
+    assert!(of_bob.stdout.contains("defaults.cpu: 0.9\n"), "{of_bob}");
+    Ok(())
 }
 
 /// `diff` says who would get what instead, before a reload makes it so.
@@ -175,58 +176,62 @@ pub(crate) fn a_wrong_file_is_shown_and_changes_nothing(machine: &Machine) -> Ou
     alice.close()
 }
 
-/// Thirty logins while policy is read again ten times or more: each works, and in the end everybody
-/// has what the last policy says.
+/// Thirty logins while policy is read again ten times: each works, and in the end everybody has what
+/// the last policy says.
 pub(crate) fn a_reload_under_load_reaches_everybody(machine: &Machine) -> Outcome {
     put_group_policy(machine)?;
     let mut alice = machine.ssh("alice").open()?;
     let mut bob = machine.ssh("bob").open()?;
-    let mut round = 0;
-    thread::scope(|scope| -> Outcome {
-        let workers: Vec<_> = (0..AT_ONCE)
-            .map(|worker| {
-                scope.spawn(move || -> Outcome {
-                    for login in 0..LOGINS / AT_ONCE {
-                        let user = ["alice", "bob"][(worker + login) % 2];
-                        let output = machine.ssh(user).ok("echo in")?;
-                        assert_eq!(output.text(), "in");
-                    }
-                    Ok(())
-                })
-            })
-            .collect();
-        while round < RELOADS || workers.iter().any(|worker| !worker.is_finished()) {
-            round += 1;
-            machine.root(&format!(
-                "printf 'defaults: {{mem: {}M}}\\n' > /etc/fairshare/policy.d/10-round.yaml; \
-                 printf 'groups: {{staff: {{defaults: {{mem: {}M}}}}}}\\n' \
-                 > /etc/fairshare/policy.d/30-round.yaml; fairshare policy reload",
-                300 + round,
-                500 + round
-            ))?;
+    let (sender, logins) = mpsc::channel();
+    let round = thread::scope(|scope| -> Result<u32> {
+        for worker in 0..AT_ONCE {
+            let sender = sender.clone();
+            scope.spawn(move || {
+                for login in 0..LOGINS / AT_ONCE {
+                    let user = ["alice", "bob"][(worker + login) % 2];
+                    // Where nobody receives any more, another login has failed.
+                    let _ = sender.send(machine.ssh(user).ok("echo in"));
+                }
+            });
         }
-        for worker in workers {
-            worker
-                .join()
-                .unwrap_or_else(|_| Err(LabError::other("a login panicked")))?;
+        drop(sender);
+        let mut round = 0;
+        for (number, login) in logins.iter().enumerate() {
+            assert_eq!(login?.text(), "in");
+            // The others are under way.
+            if number % AT_ONCE == 0 {
+                round += 1;
+                let policy = round_policy(round);
+                machine.write("/etc/fairshare/policy.d/zz-round.yaml", policy, 0o644)?;
+                machine.root("fairshare policy reload")?;
+            }
         }
-        Ok(())
+        Ok(round)
     })?;
-    println!("{LOGINS} logins during {round} reloads");
-    for (slice, mem) in [(ALICE_SLICE, 500 + round), (BOB_SLICE, 300 + round)] {
+    assert_eq!(round, RELOADS);
+    for (session, slice, mem) in [
+        (&mut alice, ALICE_SLICE, 500 + round),
+        (&mut bob, BOB_SLICE, 300 + round),
+    ] {
         machine.wait_until(
             "the last policy's memory",
             SOON,
             &format!("[ \"$(cat {slice}/memory.max)\" = $(({mem} << 20)) ]"),
         )?;
-    }
-    for (session, mem) in [(&mut alice, 500 + round), (&mut bob, 300 + round)] {
         let status = session.run("fairshare status")?.ok()?;
         assert!(status.stdout.contains(&format!("{mem}M")), "{status}");
         assert!(!status.stdout.contains("enforced"), "{status}");
     }
-    alice.close()?;
-    bob.close()
+    Ok(())
+}
+
+/// Another default for everybody, and another one for alice's group.
+fn round_policy(round: u32) -> String {
+    format!(
+        "defaults: {{mem: {}M}}\ngroups: {{staff: {{defaults: {{mem: {}M}}}}}}\n",
+        300 + round,
+        500 + round
+    )
 }
 
 /// In watch mode everything is decided and shown, and the kernel's files are left alone until policy

@@ -9,7 +9,7 @@ units='user@1000.service user-1000.slice user@1001.service user-1001.slice'
 systemctl stop fairshared.socket fairshared.service hung-names.service lab-nslcd.service \
     lab-ldap.service 2>/dev/null
 # Without its socket the directory's name service answers at once that it is not there.
-rm -rf /run/nslcd
+rm -rf /run/nslcd*
 for slice in /sys/fs/cgroup/user.slice/user-3???.slice; do
     [ -e "$slice" ] || continue
     uid=${slice##*/user-}
