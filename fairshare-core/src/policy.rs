@@ -1,6 +1,6 @@
 //! Policy: what files say, whether it makes sense, and what it comes to for a user.
 //!
-//! Texts become values that know their place ([`yaml`](self::yaml)), values become sections, merged
+//! Texts become values that know their place (`yaml`), values become sections (`sections`), merged
 //! file by file, and sections are checked against each other. Everything that is wrong is found at
 //! once, each with file, line and column. Percentages stay what they are until they meet the
 //! machine, so a policy can be put on a machine that has changed without reading it again.

@@ -188,7 +188,11 @@ pub(crate) fn a_reload_under_load_reaches_everybody(machine: &Machine) -> Outcom
             let sender = sender.clone();
             scope.spawn(move || {
                 for login in 0..LOGINS / AT_ONCE {
-                    let user = ["alice", "bob"][(worker + login) % 2];
+                    let user = if (worker + login) % 2 == 0 {
+                        "alice"
+                    } else {
+                        "bob"
+                    };
                     // Where nobody receives any more, another login has failed.
                     let _ = sender.send(machine.ssh(user).ok("echo in"));
                 }
