@@ -423,7 +423,8 @@ impl Ledger {
         }
     }
 
-    /// Policy has changed for a user. The grant stays, brought within the new entitlement.
+    /// Policy has changed for a user. The grant stays, brought within the new entitlement. Memory
+    /// that comes down with it does so gently: the user has not asked for it.
     /// `None` if what is to be enforced stays as it is.
     pub fn entitle(
         &mut self,
@@ -433,13 +434,14 @@ impl Ledger {
     ) -> Option<Change> {
         self.advance(now);
         let account = self.accounts.get(&uid)?;
-        let (before, held, gentle) = (account.limits(), account.grant, account.gentle);
+        let (before, held) = (account.limits(), account.grant);
         self.edit(uid, |account| {
             account.entitlement = Arc::clone(entitlement);
             account.grant = held.and_then(|grant| account.within(grant));
+            account.gentle |= account.allocation().mem < before.allocation.mem;
         });
         let account = self.accounts.get(&uid)?;
-        let (limits, after) = (account.limits(), account.grant);
+        let (limits, after, gentle) = (account.limits(), account.grant, account.gentle);
         self.serve_queue();
         (before != limits).then_some(Change {
             from: before.allocation,

@@ -259,15 +259,19 @@ fn a_new_policy_moves_defaults_and_brings_grants_within_its_bounds() {
         allocation("1", "4G"),
         allocation("4", "16G"),
     ));
-    assert_eq!(
-        ledger.entitle(1000, &tighter, NOW).unwrap().to(),
-        allocation("4", "16G")
-    );
-    assert_eq!(
-        ledger.entitle(1001, &tighter, NOW).unwrap().to(),
-        allocation("1", "4G")
-    );
+    let cut = ledger.entitle(1000, &tighter, NOW).unwrap();
+    assert_eq!(cut.to(), allocation("4", "16G"));
+    let moved = ledger.entitle(1001, &tighter, NOW).unwrap();
+    assert_eq!(moved.to(), allocation("1", "4G"));
+    // Neither has asked for it: memory in use is no reason to kill.
+    assert!(cut.gentle && moved.gentle);
     assert_eq!(ledger.entitle(1001, &tighter, NOW), None);
+    let wider = Arc::new(Entitlement::between(
+        allocation("2", "8G"),
+        allocation("8", "32G"),
+    ));
+    ledger.close_session(1, NOW);
+    assert!(!ledger.entitle(1000, &wider, NOW).unwrap().gentle);
 }
 
 #[test]
