@@ -6,16 +6,15 @@
 //!
 //! Capacity changes: CPUs go offline, memory is plugged in, a container is given more. Nothing is
 //! told of all of them. The kernel sends uevents for the first two, and not into a container; for a
-//! new limit on a cgroup it sends none. So the figures are read again whenever they decide
-//! something, at each admission and each look at the queue. That is a handful of small files, which
-//! the kernel makes up in memory: some tens of microseconds.
+//! new limit on a cgroup it sends none. So the figures are read again whenever a user asks for
+//! something. That is a handful of small files, which the kernel makes up in memory: some tens of
+//! microseconds.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use fairshare_core::policy::Machine;
-use tracing::warn;
 
 use crate::cgroup::{Ceiling, CgroupTree};
 
@@ -34,7 +33,6 @@ pub(crate) struct Meter {
     root: PathBuf,
     cgroups: CgroupTree,
     users: &'static str,
-    last: Option<Machine>,
 }
 
 impl Meter {
@@ -44,7 +42,6 @@ impl Meter {
             root: PathBuf::from("/"),
             cgroups,
             users,
-            last: None,
         }
     }
 
@@ -58,7 +55,7 @@ impl Meter {
     }
 
     /// What the machine has now.
-    pub(crate) fn read(&mut self) -> io::Result<Machine> {
+    pub(crate) fn read(&self) -> io::Result<Machine> {
         let mut machine = Machine {
             cpu_thousandths: self.figure(ONLINE_CPUS, parse_cpu_list)? * 1000,
             mem_bytes: self.figure(MEMINFO, parse_mem_total)?,
@@ -69,21 +66,7 @@ impl Meter {
         for ceiling in self.cgroups.ceilings_down_to(self.users) {
             lower(&mut machine, &ceiling);
         }
-        self.last = Some(machine);
         Ok(machine)
-    }
-
-    /// What the machine has now, where that is not what it had at the last look. What cannot be
-    /// read has not changed.
-    pub(crate) fn changed(&mut self) -> Option<Machine> {
-        let last = self.last;
-        match self.read() {
-            Ok(machine) => (last != Some(machine)).then_some(machine),
-            Err(error) => {
-                warn!("cannot learn what the machine has: {error}, ignoring");
-                None
-            }
-        }
     }
 
     fn figure(&self, file: &str, parse: fn(&str) -> Option<u64>) -> io::Result<u64> {
@@ -218,16 +201,11 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_told_once() {
-        let mut fake = Fake::new();
-        assert!(fake.meter.changed().is_some());
-        assert_eq!(fake.meter.changed(), None);
+    fn a_change_is_seen_and_nonsense_is_named() {
+        let fake = Fake::new();
         fake.write(ONLINE_CPUS, "0-3\n");
-        let changed = fake.meter.changed().unwrap();
-        assert_eq!(changed.cpu_thousandths, 4000);
-        assert_eq!(fake.meter.changed(), None);
+        assert_eq!(fake.meter.read().unwrap().cpu_thousandths, 4000);
         fake.write(MEMINFO, "nonsense\n");
-        assert_eq!(fake.meter.changed(), None);
         let error = fake.meter.read().unwrap_err().to_string();
         assert!(error.ends_with("proc/meminfo is not understood"), "{error}");
     }

@@ -45,7 +45,7 @@ pub(crate) fn run(paths: &[PathBuf], cgroups: CgroupTree, systemd: &Path) -> Exi
 }
 
 fn read(paths: &[PathBuf], cgroups: CgroupTree, systemd: &Path) -> Result<Loaded, PolicyFault> {
-    let mut meter = Meter::new(cgroups, users_slice(SliceScheme::default(), systemd));
+    let meter = Meter::new(cgroups, users_slice(SliceScheme::default(), systemd));
     let machine = meter.read().map_err(PolicyFault::Machine)?;
     policy_file::read(paths, &machine)
 }

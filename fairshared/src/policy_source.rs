@@ -2,9 +2,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use fairshare_core::policy::{Machine, Policy, SliceScheme};
+use tracing::warn;
 
 use crate::capacity::Meter;
 use crate::cgroup::CgroupTree;
@@ -15,7 +15,7 @@ use crate::policy_file::{self, Loaded, PolicyFault};
 #[derive(Debug)]
 pub(crate) struct PolicySource {
     path: PathBuf,
-    meter: Mutex<Meter>,
+    meter: Meter,
 }
 
 impl PolicySource {
@@ -34,7 +34,7 @@ impl PolicySource {
     pub(crate) fn on(path: &Path, meter: Meter) -> Self {
         Self {
             path: path.to_owned(),
-            meter: Mutex::new(meter),
+            meter,
         }
     }
 
@@ -46,17 +46,18 @@ impl PolicySource {
 
     /// What the machine has now.
     pub(crate) fn machine(&self) -> io::Result<Machine> {
-        self.meter().read()
+        self.meter.read()
     }
 
-    /// The policy on the machine as it is now; `None` where that has not changed since anybody
-    /// looked.
+    /// The policy on the machine as it is now; `None` where it is on that already. What cannot be
+    /// read has not changed.
     pub(crate) fn follow_machine(&self, policy: &Policy) -> Option<Policy> {
-        let machine = self.meter().changed()?;
-        (machine != *policy.machine()).then(|| policy.with_machine(&machine))
-    }
-
-    fn meter(&self) -> std::sync::MutexGuard<'_, Meter> {
-        self.meter.lock().unwrap_or_else(PoisonError::into_inner)
+        match self.machine() {
+            Ok(machine) => (machine != *policy.machine()).then(|| policy.with_machine(&machine)),
+            Err(error) => {
+                warn!("cannot learn what the machine has: {error}, ignoring");
+                None
+            }
+        }
     }
 }
