@@ -105,7 +105,8 @@ Examples:
     },
     /// Set a user's grant, for root and administrators
     ///
-    /// The figures are absolute, as for resize, and policy's rules for that user hold.
+    /// The figures are absolute, as for resize. They may go beyond policy's maximum and longest
+    /// lease, not beyond what the machine has left and the budgets of the user's groups.
     #[command(after_help = "Example: fairshare set alice --cpu 8 --mem 32G --for 2h")]
     Set(SetArgs),
     /// Open or close a session, for a login hook that runs as root

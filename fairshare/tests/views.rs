@@ -254,9 +254,6 @@ fn what_policy_says_and_what_a_reload_does() {
 fn an_administrator_acts_for_a_user() {
     transcript("administrator.trycmd", |request| {
         Answer::from(match kind(request) {
-            "set" if request.contains("\"cpu\": 80") => {
-                r#"{"type": "error", "error": "Request validation failed: Requested CPU (80) exceeds maximum allowed (8)", "code": "above_maximum"}"#
-            }
             "set" if request.contains("\"cpu\": 8") => concat!(
                 r#"{"type": "error", "error": "Only 3 CPUs are left for grants", "#,
                 r#""code": "no_capacity", "largest": {"cpu": 5}}"#
