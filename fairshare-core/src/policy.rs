@@ -85,7 +85,7 @@ pub struct Machine {
     pub cpu_thousandths: u64,
     /// Memory in bytes.
     pub mem_bytes: u64,
-    /// How many tasks the kernel can have: `kernel.pid_max`.
+    /// How many tasks there can be: `kernel.pid_max`, or less where something else bounds them.
     pub tasks: u64,
 }
 
@@ -280,6 +280,11 @@ impl Policy {
     /// Whether policy lets a user be, by name or by group.
     pub fn exempts(&self, subject: &Subject<'_>) -> bool {
         self.exempt.contains(subject)
+    }
+
+    /// Whether it lets the same users be as another policy.
+    pub fn exempts_as(&self, other: &Self) -> bool {
+        self.exempt == other.exempt
     }
 
     /// Whether more than the UID of a user must be known to say what they get. Where it is not

@@ -173,9 +173,19 @@ impl Book {
         &self.ledger
     }
 
-    /// Whether policy covers this user.
-    pub(crate) fn covers(&self, uid: u32) -> bool {
+    /// Whether this is a person's UID, and not root's or a system account's.
+    pub(crate) fn is_persons(&self, uid: u32) -> bool {
         policy::covers(uid, self.uid_min)
+    }
+
+    /// Whether policy covers this user, as far as is known who that is.
+    pub(crate) fn covers(&self, uid: u32) -> bool {
+        self.is_persons(uid) && !self.exempts(uid)
+    }
+
+    /// Whether policy lets this user be, as far as is known who that is.
+    pub(crate) fn exempts(&self, uid: u32) -> bool {
+        self.policy.exempts(&self.person(uid).subject())
     }
 
     /// What is to hold for this user; `None` for one who is not known.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use fairshare_core::Policy;
-use fairshare_core::policy::{Enforce, Look, SliceScheme};
+use fairshare_core::policy::{Enforce, Look, SliceScheme, Source};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -105,7 +105,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     let source =
         |scheme| PolicySource::new(args.policy(), cgroups.clone(), scheme, args.systemd_dir());
     let first = SliceScheme::default();
-    let policy = read_policy(&source(first)).map_err(Fault::Policy)?;
+    let (policy, texts) = read_policy(&source(first)).map_err(Fault::Policy)?;
     if !cgroups.is_version_2() {
         return Err(Fault::NoCgroups {
             root: args.cgroup_root().display().to_string(),
@@ -133,6 +133,8 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     tokio::spawn(Arc::clone(&operations).follow(happened));
     operations.resume().await;
     tokio::spawn(follow_bus(bus_events, Arc::clone(&operations)));
+    // Behind the start: a name service that hangs must not keep logins waiting for it.
+    tokio::spawn(Arc::clone(&operations).look_for_groups(texts));
 
     let signals = Signals::new().map_err(Fault::system("listen for signals"))?;
     notify(&[NotifyState::Ready, NotifyState::Status("Serving")]);
@@ -205,12 +207,12 @@ async fn reload(operations: &Arc<Operations<Systemd>>) {
 }
 
 /// Reads the policy and logs what is odd about it.
-fn read_policy(source: &PolicySource) -> Result<Policy, PolicyFault> {
+fn read_policy(source: &PolicySource) -> Result<(Policy, Vec<Source>), PolicyFault> {
     let loaded = source.read()?;
     for warning in &loaded.warnings {
         warn!("{}", warning.text(Look::Plain));
     }
-    Ok(loaded.policy)
+    Ok((loaded.policy, loaded.sources))
 }
 
 fn make_state_folder(path: &Path) -> Result<(), Fault> {

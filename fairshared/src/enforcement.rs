@@ -46,8 +46,9 @@ pub(crate) trait Enforcement: Send + Sync + 'static {
         finish: bool,
     ) -> impl Future<Output = Result<Applied, EnforcementError>> + Send;
 
-    /// Takes every limit off the user's slice. One that was never limited is left alone.
-    fn lift(&self, uid: u32) -> impl Future<Output = Result<(), EnforcementError>> + Send;
+    /// Takes every limit off the user's slice. One that has none is left alone; whether there were
+    /// any.
+    fn lift(&self, uid: u32) -> impl Future<Output = Result<bool, EnforcementError>> + Send;
 
     /// Returns when whatever was asked for before has been carried out, a call among it whose
     /// deadline had passed.

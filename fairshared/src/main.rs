@@ -3,8 +3,13 @@
 //! The rules are in `fairshare-core`; this is the shell around them. Calls go downwards:
 //!
 //! ```text
-//! daemon ── listener ── connection ── operations ─┬─ book ── snapshot
+//! daemon ── listener ── connection ── operations ─┬─ book ─┬─ snapshot
+//!                                                 │        └─ clock
 //!                                                 ├─ turns
+//!                                                 ├─ people ── names
+//!                                                 ├─ policy_source ─┬─ policy_file
+//!                                                 │                 └─ capacity
+//!                                                 ├─ terminal
 //!                                                 └─ enforcement ── systemd ─┬─ bus
 //!                                                                            └─ cgroup
 //! ```

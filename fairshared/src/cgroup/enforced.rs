@@ -78,6 +78,12 @@ impl Enforced {
         found.map(|one| one.sentence).collect()
     }
 
+    /// Whether none of the limits is there that are always set.
+    pub(crate) fn is_free(&self) -> bool {
+        let limits = [self.cpu, self.mem, self.swap, self.tasks];
+        !limits.iter().any(|limit| matches!(limit, Limit::At(_)))
+    }
+
     /// Whether the slice has a weight for its disks that is not the kernel's own.
     pub(crate) fn weighs_io(&self) -> bool {
         matches!(self.io_weight, Limit::At(weight) if weight != KERNELS_WEIGHT)

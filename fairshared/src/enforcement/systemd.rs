@@ -342,17 +342,18 @@ impl Enforcement for Systemd {
         self.step_down(unit, slice, limits, &wanted, charged).await
     }
 
-    async fn lift(&self, uid: u32) -> Result<(), EnforcementError> {
+    async fn lift(&self, uid: u32) -> Result<bool, EnforcementError> {
         let (unit, slice) = self.active(uid)?;
-        if !self.files.is_transient(&unit) && !self.files.has_setting(&unit, "MemoryMax") {
-            return Ok(());
-        }
         let made = |setting: &Optional| self.files.has_setting(&unit, setting.name());
         let taken_back: Vec<Optional> = Optional::ALL.into_iter().filter(made).collect();
+        let ours = self.files.is_transient(&unit) || self.files.has_setting(&unit, "MemoryMax");
+        if !ours || (taken_back.is_empty() && slice.enforced().is_free()) {
+            return Ok(false);
+        }
         self.set_lowering(&unit, false);
         self.set(&unit, &slice, &Properties::none(&taken_back))
             .await?;
-        Ok(())
+        Ok(true)
     }
 
     async fn caught_up(&self) -> Result<(), EnforcementError> {

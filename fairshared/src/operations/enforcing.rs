@@ -58,6 +58,9 @@ impl<E: Enforcement> Operations<E> {
         let Some(account) = account else {
             return Ok(());
         };
+        if self.lets_be(uid).await {
+            return self.lift(uid).await;
+        }
         let limits = account.limits();
         let mut result = match self.limit(uid, &limits).await {
             Err(EnforcementError::NoSlice { .. }) => Ok(()),
@@ -118,7 +121,7 @@ impl<E: Enforcement> Operations<E> {
         place: Place,
         limits: &Limits,
     ) -> Result<Applied, EnforcementError> {
-        if self.is_watching() {
+        if self.lets_be(uid).await {
             return Ok(self.only_watched(uid));
         }
         match place {
@@ -141,7 +144,7 @@ impl<E: Enforcement> Operations<E> {
         uid: u32,
         limits: &Limits,
     ) -> Result<Applied, EnforcementError> {
-        if self.is_watching() {
+        if self.lets_be(uid).await {
             return Ok(self.only_watched(uid));
         }
         let now = self.as_far_as_gentle(uid, limits).await;
@@ -179,9 +182,14 @@ impl<E: Enforcement> Operations<E> {
         now
     }
 
-    /// Whether what is decided is not set.
+    /// Whether policy says `enforce: watch`: what is decided is not set.
     pub(super) fn is_watching(&self) -> bool {
         self.watching.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is to be set for this user.
+    async fn lets_be(&self, uid: u32) -> bool {
+        self.is_watching() || self.book.with(move |book| book.exempts(uid)).await
     }
 
     /// What is there, where nothing is to be set.
@@ -195,14 +203,15 @@ impl<E: Enforcement> Operations<E> {
         }
     }
 
-    /// Takes all limits off a user's slice, because policy sets none any more. What fails is
-    /// logged: limits that stay end with the slice.
-    pub(super) async fn lift(&self, uid: u32) {
-        let _turn = self.turns.take(uid).await;
+    /// Takes all limits off a user's slice, because policy sets none any more.
+    async fn lift(&self, uid: u32) -> Result<(), EnforcementError> {
         match self.enforcement.lift(uid).await {
-            Ok(()) | Err(EnforcementError::NoSlice { .. }) => info!(uid, "limits are lifted"),
-            Err(fault) => warn!(uid, "limits are not lifted: {fault}, ignoring"),
+            Ok(true) => info!(uid, "limits are lifted"),
+            Ok(false) | Err(EnforcementError::NoSlice { .. }) => {}
+            Err(fault) => return Err(fault),
         }
+        self.forget_if_gone(uid).await;
+        Ok(())
     }
 
     /// Sees to what follows from limits that were set.
@@ -260,6 +269,9 @@ impl<E: Enforcement> Operations<E> {
             let Some((limits, gentle)) = account.await else {
                 break;
             };
+            if self.lets_be(uid).await {
+                break;
+            }
             // The steps go on counting: asking again and again must not put the end off.
             steps += 1;
             let late = steps >= LOWERING_STEPS;

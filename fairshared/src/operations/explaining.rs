@@ -1,5 +1,7 @@
 //! Telling what policy comes to, and what another one would change.
 
+use std::time::Instant;
+
 use fairshare_core::policy::{self, Look};
 use fairshare_protocol::{
     Candidate, Enforce, ErrorCode, ExplainEntry, ExplainInfo, Origin, PolicyChange, PolicyDiffInfo,
@@ -65,12 +67,13 @@ impl<E: Enforcement> Operations<E> {
                 (book.policy().clone(), users.collect::<Vec<_>>())
             })
             .await;
+        // With the groups that the new policy names. A name service that hangs costs all of them
+        // together no more than it costs one.
+        let deadline = Instant::now() + REQUEST_PATIENCE;
         let mut users = Vec::new();
         for person in people {
-            // With the groups that the new policy names.
-            let found = self
-                .people
-                .find(person.uid, &loaded.policy, REQUEST_PATIENCE);
+            let patience = deadline.saturating_duration_since(Instant::now());
+            let found = self.people.find(person.uid, &loaded.policy, patience);
             let person = found.await.unwrap_or(person);
             for difference in now.diff(&loaded.policy, &person.subject()) {
                 users.push(PolicyChange {

@@ -6,7 +6,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::Operations;
 use super::enforcing::{FIRST_RETRY, LONGEST_RETRY};
@@ -50,11 +50,21 @@ impl<E: Enforcement> Operations<E> {
         }
     }
 
-    /// Whether policy lets this user be.
-    pub(super) async fn is_exempt(&self, person: Arc<Person>) -> bool {
-        self.book
-            .with(move |book| book.policy().exempts(&person.subject()))
-            .await
+    /// Whether policy lets whoever logs in be. What is learnt of somebody whom the ledger has takes
+    /// effect for the sessions that are open.
+    pub(super) async fn is_exempt(self: &Arc<Self>, person: &Arc<Person>) -> bool {
+        let known = Arc::clone(person);
+        let (exempt, present) = self
+            .book
+            .with(move |book| {
+                let exempt = book.policy().exempts(&known.subject());
+                (exempt, book.ledger().account(known.uid).is_some())
+            })
+            .await;
+        if exempt && present {
+            self.apply(Arc::clone(person)).await;
+        }
+        exempt
     }
 
     /// Has a task look a user up until the name service answers, and apply what it says.
@@ -106,11 +116,6 @@ impl<E: Enforcement> Operations<E> {
     /// What was learnt of a user who is logged in takes effect.
     async fn apply(self: &Arc<Self>, person: Arc<Person>) {
         let uid = person.uid;
-        if self.is_exempt(Arc::clone(&person)).await {
-            self.set_free(uid).await;
-            return;
-        }
-        info!(uid, "the user is looked up");
         let changed = self.book.with(move |book| book.set_person(person)).await;
         if let Some(change) = changed {
             Decision::new("lookup", Verdict::Granted, uid)
@@ -118,8 +123,9 @@ impl<E: Enforcement> Operations<E> {
                 .to(change.to())
                 .because("the name service has answered")
                 .log();
-            self.look_at(uid).await;
         }
+        // Also where the figures stay: policy may let the user be, or no longer.
+        self.look_at(uid).await;
     }
 
     /// Who is asking. Whether policy names them as an administrator is looked up only where that

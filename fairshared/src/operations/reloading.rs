@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fairshare_core::Policy;
-use fairshare_core::policy::{Enforce, Look};
+use fairshare_core::policy::{Enforce, Look, Source};
 use fairshare_protocol::{ErrorCode, Reply};
 use tracing::{error, info, warn};
 
@@ -27,18 +27,29 @@ impl<E: Enforcement> Operations<E> {
             .source
             .read()
             .inspect_err(|fault| error!("the policy before stays in force: {fault}"))?;
-        // Groups may have changed, too: that is what a reload is for.
-        self.people.forget_all();
-        let missing = self.people.missing_groups(&policy).await;
-        for warning in warnings
-            .into_iter()
-            .chain(policy.missing_groups(&sources, &missing))
-        {
+        for warning in warnings {
             warn!("{}", warning.text(Look::Plain));
         }
+        // Groups may have changed, too: that is what a reload is for.
+        self.people.forget_all();
+        self.warn_of_missing_groups(&policy, &sources).await;
         let users = self.set_policy(policy).await;
         info!(users, "policy read again");
         Ok(users)
+    }
+
+    /// Looks up the groups that the policy in force names, so that the first login finds them known,
+    /// and warns of those that do not exist. `sources` are what that policy was read from.
+    pub(crate) async fn look_for_groups(self: Arc<Self>, sources: Vec<Source>) {
+        let policy = self.book.with(|book| book.policy().clone()).await;
+        self.warn_of_missing_groups(&policy, &sources).await;
+    }
+
+    async fn warn_of_missing_groups(&self, policy: &Policy, sources: &[Source]) {
+        let missing = self.people.missing_groups(policy).await;
+        for warning in policy.missing_groups(sources, &missing) {
+            warn!("{}", warning.text(Look::Plain));
+        }
     }
 
     /// `reload`.
@@ -81,6 +92,7 @@ impl<E: Enforcement> Operations<E> {
         }
         let watching = policy.enforce() == Enforce::Watch;
         let needs_names = policy.needs_names();
+        let policy_exempts_otherwise = !policy.exempts_as(&before);
         let changes = self.book.with(move |book| book.set_policy(policy)).await;
         let mut users: BTreeSet<u32> = changes.iter().map(|(uid, _)| *uid).collect();
         let count = users.len();
@@ -97,16 +109,12 @@ impl<E: Enforcement> Operations<E> {
             .book
             .with(|book| book.ledger().accounts().map(|(uid, _)| uid).collect())
             .await;
-        if watched && !watching {
+        // Whom policy lets be now, or no longer, has no other figures than before.
+        if watched != watching || policy_exempts_otherwise {
             users.extend(&everybody);
         }
         let this = Arc::clone(self);
         tokio::spawn(async move {
-            if watching && !watched {
-                for &uid in &everybody {
-                    this.lift(uid).await;
-                }
-            }
             for uid in users {
                 this.look_at(uid).await;
             }

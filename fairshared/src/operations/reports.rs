@@ -70,7 +70,7 @@ impl<E: Enforcement> Operations<E> {
         let users = self.book.with(move |book| {
             book.ledger()
                 .accounts()
-                .filter(|(uid, _)| only.is_none_or(|only| only == *uid))
+                .filter(|(uid, _)| only.is_none_or(|only| only == *uid) && !book.exempts(*uid))
                 .map(|(uid, account)| UserInfo {
                     uid,
                     user: book.person(uid).name.clone(),

@@ -7,7 +7,7 @@ use fairshare_protocol::{
     Allocation, CloseSession, Cpus, ErrorCode, MemorySize, OpenSession, Reply, SessionOpened,
     Tasks, printable,
 };
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use super::knowing::Known;
 use super::{Operations, Origin};
@@ -23,7 +23,7 @@ impl<E: Enforcement> Operations<E> {
     /// `open_session`: records the session and makes the user's limits hold around its leader.
     pub(crate) async fn open_session(self: Arc<Self>, open: OpenSession) -> Reply {
         let uid = open.uid;
-        if !self.book.with(move |book| book.covers(uid)).await {
+        if !self.book.with(move |book| book.is_persons(uid)).await {
             return ignored(uid, format!("User {uid} is not covered by policy"));
         }
         let process = match Process::look(open.pid) {
@@ -41,10 +41,11 @@ impl<E: Enforcement> Operations<E> {
             );
         }
         let known = self.who_logs_in(uid).await;
-        if let Known::Found(person) = &known
-            && self.is_exempt(Arc::clone(person)).await
-        {
-            self.set_free(uid).await;
+        let exempt = match &known {
+            Known::Found(person) => self.is_exempt(person).await,
+            Known::NotAsked | Known::NotYet => self.book.with(move |book| book.exempts(uid)).await,
+        };
+        if exempt {
             return ignored(uid, format!("User {uid} is exempt by policy"));
         }
         let service: String = printable(&open.service.unwrap_or_default())
@@ -210,18 +211,6 @@ impl<E: Enforcement> Operations<E> {
                 }
             }
         });
-    }
-
-    /// Policy lets a user be whom the ledger may have: it forgets them, and their limits are lifted.
-    pub(super) async fn set_free(self: &Arc<Self>, uid: u32) {
-        let known = self.book.with(move |book| {
-            let known = book.ledger().account(uid).is_some();
-            known.then(|| book.forget(uid))
-        });
-        if known.await.is_some() {
-            info!(uid, "the user is exempt by policy");
-            self.lift(uid).await;
-        }
     }
 
     /// A user without a session whose slice is not there has left nothing behind.

@@ -146,9 +146,8 @@ impl Enforcement for Fake {
         self.set(uid, limits).await
     }
 
-    async fn lift(&self, uid: u32) -> Result<(), EnforcementError> {
-        self.limits.lock().unwrap().remove(&uid);
-        Ok(())
+    async fn lift(&self, uid: u32) -> Result<bool, EnforcementError> {
+        Ok(self.limits.lock().unwrap().remove(&uid).is_some())
     }
 
     async fn caught_up(&self) -> Result<(), EnforcementError> {

@@ -158,8 +158,18 @@ async fn whoever_is_exempt_is_let_be_also_where_that_is_found_out_late() {
     assert_eq!(site.enforced().as_deref(), Some(DEFAULT));
     site.hang(false);
     site.comes_to(None).await;
-    let known = site.operations.book.with(|book| book.limits(UID)).await;
-    assert_eq!(known, None);
+    // It is nobody's business any more, and a reload brings the limits back.
+    assert_eq!(
+        code(&site.operations.status(UID).await),
+        Some(ErrorCode::NotCovered)
+    );
+    assert_eq!(
+        site.operations.list(None).await,
+        Reply::ListInfo { users: Vec::new() }
+    );
+    site.write_policy(&GROUPS.replace("exempt: {groups: [wheel]}\n", ""));
+    site.reload().await;
+    site.comes_to(Some(DEFAULT)).await;
 }
 
 #[tokio::test]
