@@ -73,6 +73,10 @@ const SINCE_VERSION_1: &str = "
     ) STRICT;
 ";
 
+/// Without it, finding the sessions of one user is a walk through those of all. Apart from the
+/// version: a file with it means the same as one without.
+const INDEX: &str = "CREATE INDEX IF NOT EXISTS sessions_of_user ON sessions (uid)";
+
 /// What was saved.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Saved {
@@ -248,7 +252,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 fn create(connection: &mut Connection) -> rusqlite::Result<()> {
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if version == VERSION {
-        return Ok(());
+        return connection.execute_batch(INDEX);
     }
     if !(0..VERSION).contains(&version) {
         // Written by another version; reported by whoever opens.
@@ -259,6 +263,7 @@ fn create(connection: &mut Connection) -> rusqlite::Result<()> {
         transaction.execute_batch(SCHEMA)?;
     }
     transaction.execute_batch(SINCE_VERSION_1)?;
+    transaction.execute_batch(INDEX)?;
     transaction.pragma_update(None, "user_version", VERSION)?;
     transaction.commit()
 }
@@ -366,6 +371,28 @@ mod tests {
         snapshot.save_users(&ledger, &changed, &|_| false).unwrap();
         drop(snapshot);
         same(&mut ledger, Snapshot::open(folder.path()).unwrap().1);
+    }
+
+    #[test]
+    fn one_users_sessions_are_found_without_looking_at_those_of_all() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(Snapshot::open(folder.path()).unwrap());
+        let file = folder.path().join(FILE);
+        let plan = || {
+            let connection = Connection::open(&file).unwrap();
+            let explained = format!("EXPLAIN QUERY PLAN {}", rows::SESSIONS_OF_USER);
+            let plan = connection.query_row(&explained, [1000], |row| row.get::<_, String>(3));
+            plan.unwrap()
+        };
+        assert!(plan().starts_with("SEARCH"), "{}", plan());
+        // A file of a daemon that did not have the index yet.
+        let connection = Connection::open(&file).unwrap();
+        connection
+            .execute_batch("DROP INDEX sessions_of_user")
+            .unwrap();
+        drop(connection);
+        drop(Snapshot::open(folder.path()).unwrap());
+        assert!(plan().starts_with("SEARCH"), "{}", plan());
     }
 
     #[test]

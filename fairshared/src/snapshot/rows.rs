@@ -13,6 +13,9 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 use super::Saved;
 use crate::people::Person;
 
+/// Asked at each login, change and end of a session.
+pub(super) const SESSIONS_OF_USER: &str = "SELECT session FROM sessions WHERE uid = ?1";
+
 pub(super) fn write_numbers(
     transaction: &Transaction<'_>,
     numbers: Numbers,
@@ -111,7 +114,7 @@ pub(super) fn write_user(
     let empty = BTreeMap::new();
     let sessions = user.map_or(&empty, |user| &user.sessions);
     let written: Vec<i64> = transaction
-        .prepare_cached("SELECT session FROM sessions WHERE uid = ?1")?
+        .prepare_cached(SESSIONS_OF_USER)?
         .query_map([uid], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
     for gone in written
