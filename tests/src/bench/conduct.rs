@@ -40,7 +40,8 @@ pub(crate) fn measure(release: Release, rounds: u32) -> Result<Figures> {
             "measuring logins, the longest part",
         )?,
         requests: run.inside(&machine, "requests", "measuring requests for status")?,
-        loads: run.inside(&machine, "ledger", "measuring the daemon with 1000 users")?,
+        loads: run.inside(&machine, "ledger", "measuring the daemon with 10000 users")?,
+        sites: run.inside(&machine, "sites", "measuring large policies and groups")?,
         elapsed: run.start.elapsed(),
     })
 }

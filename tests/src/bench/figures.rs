@@ -110,20 +110,50 @@ pub(crate) struct Requests {
 pub(crate) struct Load {
     /// How many users have a session.
     pub(crate) users: u32,
-    /// `VmRSS`, in KiB.
-    pub(crate) resident_kib: u64,
-    /// `RssAnon`, in KiB: the part that is no file's, such as the program's own.
-    pub(crate) anonymous_kib: u64,
-    /// For how long it was watched doing nothing, in seconds.
-    pub(crate) idle_seconds: u64,
-    /// CPU time that it used meanwhile, in milliseconds.
-    pub(crate) idle_cpu_ms: u64,
-    /// How often one of its threads began to run meanwhile.
-    pub(crate) idle_wakeups: u64,
+    /// What it takes while nothing happens, where that was watched.
+    pub(crate) idle: Option<Idle>,
     /// What a login of one more user takes.
     pub(crate) open: Times,
     /// What a change of a grant takes.
     pub(crate) resize: Times,
+}
+
+/// What the daemon takes while nothing happens.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Idle {
+    /// `VmRSS`, in KiB.
+    pub(crate) resident_kib: u64,
+    /// `RssAnon`, in KiB: the part that is no file's, such as the program's own.
+    pub(crate) anonymous_kib: u64,
+    /// For how long it was watched, in seconds.
+    pub(crate) seconds: u64,
+    /// CPU time that it used meanwhile, in milliseconds.
+    pub(crate) cpu_ms: u64,
+    /// How often one of its threads began to run meanwhile.
+    pub(crate) wakeups: u64,
+}
+
+/// The daemon of a large site beside that of a small one.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Sites {
+    /// How many users the large policy names.
+    pub(crate) users: u32,
+    /// How many groups it names, with the user in all of them.
+    pub(crate) groups: u32,
+    /// `open_session` under a policy that names nobody.
+    pub(crate) open_plain: Times,
+    /// `open_session` under the large policy, of a user who is in all of its groups.
+    pub(crate) open_large: Times,
+    /// `explain` for a user known to the daemon, under the policy that names nobody.
+    pub(crate) explain_plain: Times,
+    /// `explain` under the large policy for a user who is in all of its groups.
+    pub(crate) explain_large: Times,
+    /// How many members the small and the large group have.
+    pub(crate) members: [u32; 2],
+    /// First logins of members of the group while it is small, and while it is large.
+    pub(crate) open_members: [Times; 2],
+    /// Further logins of the same user soon after.
+    pub(crate) open_again: [Times; 2],
 }
 
 /// Everything.
@@ -134,8 +164,9 @@ pub(crate) struct Figures {
     pub(crate) surroundings: Surroundings,
     pub(crate) logins: Logins,
     pub(crate) requests: Requests,
-    /// A few users, and many.
+    /// A few users, many, and very many.
     pub(crate) loads: Vec<Load>,
+    pub(crate) sites: Sites,
     /// How long it all took.
     pub(crate) elapsed: Duration,
 }

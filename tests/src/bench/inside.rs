@@ -26,6 +26,7 @@ mod limits;
 mod logins;
 mod people;
 mod requests;
+mod sites;
 mod surroundings;
 mod systemd;
 mod worker;
@@ -35,6 +36,9 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use fairshare_tests::{LabError, Result};
 use serde::Serialize;
+
+/// Where an installed daemon's program is.
+const DAEMON: &str = "/usr/sbin/fairshared";
 
 /// What can be done in the machine.
 #[derive(Debug, Subcommand)]
@@ -49,7 +53,18 @@ pub(crate) enum Task {
     /// Measure requests for status
     Requests,
     /// Measure the daemon with users in its ledger
-    Ledger,
+    Ledger {
+        /// The daemon's program
+        #[arg(long, default_value = DAEMON)]
+        daemon: PathBuf,
+    },
+    /// Measure the daemon with a large policy and with large groups; writes to /etc/passwd and
+    /// /etc/group
+    Sites {
+        /// The daemon's program
+        #[arg(long, default_value = DAEMON)]
+        daemon: PathBuf,
+    },
     /// Helper: log people in from where this process is, as told on standard input
     Worker,
     /// Helper: send requests to the daemon, as told on standard input
@@ -72,7 +87,8 @@ pub(crate) fn run(task: &Task) -> Result<()> {
         Task::Surroundings => print(&surroundings::look()?),
         Task::Logins { rounds } => print(&logins::measure(*rounds)?),
         Task::Requests => print(&requests::measure()?),
-        Task::Ledger => print(&ledger::measure()?),
+        Task::Ledger { daemon } => print(&ledger::measure(daemon)?),
+        Task::Sites { daemon } => print(&sites::measure(daemon)?),
         Task::Worker => worker::run(),
         Task::Client { socket } => client::run(socket),
         Task::FakeSystemd { root, systemd } => fake_systemd::run(root, systemd),

@@ -2,12 +2,18 @@
 
 use std::fmt::Write;
 
-use crate::figures::{Figures, Load, Logins, Requests, Surroundings, Times, Ways, median};
+use crate::figures::{
+    Figures, Idle, Load, Logins, Requests, Sites, Surroundings, Times, Ways, median,
+};
 
 /// How much cheaper the module is to be than `pam_exec`.
 const CHEAPER: f64 = 20.0;
 /// How much the module may take at the most beside the bare D-Bus calls.
 const BESIDE_BARE: f64 = 1.5;
+/// How much more a login or a change may take with many users than with few.
+const GROWTH: f64 = 1.3;
+/// How much more is no slower: medians of the same thing differ by as much.
+const NO_SLOWER: f64 = 1.05;
 /// What the daemon may take of memory at the most, in MiB.
 const RESIDENT_MIB: f64 = 10.0;
 
@@ -18,6 +24,7 @@ pub(crate) fn text(figures: &Figures) -> String {
     logins(&mut table, &figures.logins);
     requests(&mut table, &figures.requests);
     loads(&mut table, &figures.loads);
+    sites(&mut table, &figures.sites);
     table.line(&format!(
         "\nMeasured in {:.0} s.",
         figures.elapsed.as_secs_f64()
@@ -127,50 +134,115 @@ fn requests(table: &mut Table, requests: &Requests) {
 }
 
 fn loads(table: &mut Table, loads: &[Load]) {
-    let watched = loads.first().map_or(0, |load| load.idle_seconds);
+    let watched = loads
+        .iter()
+        .find_map(|load| Some(load.idle.as_ref()?.seconds));
     let rounds = loads.first().map_or(0, |load| load.open.count());
     table.part(
         3,
         "The daemon with users in its ledger",
         &format!(
-            "systemd is a fake that speaks real D-Bus. Idle was watched for {watched} s; the\n\
-             times are the socket's, from request to reply, {rounds} of each."
+            "systemd is a fake that speaks real D-Bus. Idle was watched for {} s; the\n\
+             times are the socket's, from request to reply, {rounds} of each, on all in turn.",
+            watched.unwrap_or_default()
         ),
     );
     for load in loads {
         table.group(&format!("{} users with a session", load.users));
-        let resident = mebibytes(load.resident_kib);
-        table.aim_of(
-            "resident memory",
-            &format!("{resident:.1} MiB"),
-            resident,
-            Aim::Below(RESIDENT_MIB, " MiB"),
-        );
-        table.row(
-            "  of which no file's",
-            &format!("{:.1} MiB", mebibytes(load.anonymous_kib)),
-        );
-        #[expect(clippy::cast_precision_loss, reason = "a small count")]
-        let wakeups = load.idle_wakeups as f64;
-        table.aim_of(
-            "wake-ups while idle",
-            &wakeups.to_string(),
-            wakeups,
-            Aim::None,
-        );
-        table.row("CPU time while idle", &format!("{} ms", load.idle_cpu_ms));
+        if let Some(idle) = &load.idle {
+            idling(table, idle);
+        }
         table.row(
             "open_session, first of a user",
             &milliseconds(load.open.median()),
         );
         table.row("resize", &milliseconds(load.resize.median()));
     }
-    if let [few, .., many] = loads {
+    let Some((few, more)) = loads.split_first() else {
+        return;
+    };
+    for many in more {
         table.group(&format!("{} users beside {}", many.users, few.users));
-        let ratio = |of: fn(&Load) -> &Times| of(many).median() / of(few).median();
-        table.ratio("open_session", ratio(|load| &load.open));
-        table.ratio("resize", ratio(|load| &load.resize));
+        let grows = Aim::AtMost(GROWTH);
+        table.aim("open_session", beside(&many.open, &few.open), grows);
+        table.aim("resize", beside(&many.resize, &few.resize), grows);
     }
+}
+
+fn idling(table: &mut Table, idle: &Idle) {
+    let resident = mebibytes(idle.resident_kib);
+    table.aim_of(
+        "resident memory",
+        &format!("{resident:.1} MiB"),
+        resident,
+        Aim::Below(RESIDENT_MIB, " MiB"),
+    );
+    table.row(
+        "  of which no file's",
+        &format!("{:.1} MiB", mebibytes(idle.anonymous_kib)),
+    );
+    #[expect(clippy::cast_precision_loss, reason = "a small count")]
+    let wakeups = idle.wakeups as f64;
+    table.aim_of(
+        "wake-ups while idle",
+        &wakeups.to_string(),
+        wakeups,
+        Aim::None,
+    );
+    table.row("CPU time while idle", &format!("{} ms", idle.cpu_ms));
+}
+
+fn sites(table: &mut Table, sites: &Sites) {
+    table.part(
+        4,
+        "Large policies and large groups",
+        "As in part 3. Names and groups are asked of the machine's own name service,\n\
+         which has them in files; the daemon remembers an answer for five minutes.",
+    );
+    let Sites {
+        users,
+        groups,
+        members: [small, large],
+        open_members: [open_small, open_large],
+        open_again: [again_small, again_large],
+        ..
+    } = sites;
+    table.group("Policy that names nobody");
+    table.row("open_session", &milliseconds(sites.open_plain.median()));
+    table.row("explain", &milliseconds(sites.explain_plain.median()));
+    table.group(&format!("{users} users, {groups} groups, in all"));
+    table.row("open_session", &milliseconds(sites.open_large.median()));
+    table.ratio(
+        "  beside the other",
+        beside(&sites.open_large, &sites.open_plain),
+    );
+    table.row("explain", &milliseconds(sites.explain_large.median()));
+    table.ratio(
+        "  beside the other",
+        beside(&sites.explain_large, &sites.explain_plain),
+    );
+    table.group(&format!("Login of a member of {small}"));
+    table.row("first, asks for groups", &milliseconds(open_small.median()));
+    table.row("further", &milliseconds(again_small.median()));
+    table.group(&format!("Login of a member of {large}"));
+    table.row("first, asks for groups", &milliseconds(open_large.median()));
+    let no_slower = Aim::AtMost(NO_SLOWER);
+    table.aim(
+        "  beside the other",
+        beside(open_large, open_small),
+        no_slower,
+    );
+    table.row("further", &milliseconds(again_large.median()));
+    table.aim(
+        "  beside the other",
+        beside(again_large, again_small),
+        no_slower,
+    );
+}
+
+/// What the one takes, in times of what the other takes.
+fn beside(one: &Times, other: &Times) -> f64 {
+    one.median() / other.median()
 }
 
 /// What a figure is to be.
@@ -310,16 +382,32 @@ mod tests {
         }
     }
 
-    fn load(users: u32, idle_wakeups: u64) -> Load {
+    fn load(users: u32, wakeups: Option<u64>, open: u64) -> Load {
         Load {
             users,
-            resident_kib: 10 * 1024,
-            anonymous_kib: 512,
-            idle_seconds: 10,
-            idle_cpu_ms: 0,
-            idle_wakeups,
-            open: of(u64::from(users)),
+            idle: wakeups.map(|wakeups| Idle {
+                resident_kib: 10 * 1024,
+                anonymous_kib: 512,
+                seconds: 10,
+                cpu_ms: 0,
+                wakeups,
+            }),
+            open: of(open),
             resize: of(3),
+        }
+    }
+
+    fn sites() -> Sites {
+        Sites {
+            users: 5000,
+            groups: 500,
+            open_plain: of(10),
+            open_large: of(15),
+            explain_plain: of(1),
+            explain_large: of(20),
+            members: [20, 20_000],
+            open_members: [of(20), of(40)],
+            open_again: [of(10), of(10)],
         }
     }
 
@@ -342,7 +430,12 @@ mod tests {
                 connections: 50,
                 over_many: vec![4321.0],
             },
-            loads: vec![load(10, 0), load(1000, 7)],
+            loads: vec![
+                load(10, Some(0), 10),
+                load(1000, Some(7), 13),
+                load(10_000, None, 14),
+            ],
+            sites: sites(),
             elapsed: Duration::from_secs(250),
         }
     }
@@ -359,7 +452,11 @@ mod tests {
             "     resident memory                10.0 MiB           < 10 MiB missed by 0.01",
             "     wake-ups while idle                   0           none     met",
             "     wake-ups while idle                   7           none     missed by 7",
-            "     open_session                             100.00×",
+            "     open_session                               1.30×  ≤ 1.3×   met",
+            "     open_session                               1.40×  ≤ 1.3×   missed by 0.10×",
+            "       beside the other                         1.50×",
+            "       beside the other                         2.00×  ≤ 1.05×  missed by 0.95×",
+            "       beside the other                         1.00×  ≤ 1.05×  met",
         ] {
             assert!(
                 text.lines().any(|other| other == line),

@@ -1,6 +1,7 @@
 //! A daemon of our own, with the fake systemd on a bus of its own, and what `/proc` says of it.
 
 use std::fs::{self, File};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -51,8 +52,9 @@ pub(super) struct Usage {
 }
 
 impl Daemon {
-    /// Starts all of it in a folder of its own, which should lie in memory.
-    pub(super) fn start(folder: &Path, policy: &str) -> Result<Self> {
+    /// Starts all of it, this program as the daemon, in a folder of its own, which should lie in
+    /// memory.
+    pub(super) fn start(program: &Path, folder: &Path, policy: &str) -> Result<Self> {
         let write = |name: &str, text: &str| {
             let path = folder.join(name);
             fs::write(&path, text).map_err(LabError::io("write", &path))?;
@@ -86,7 +88,7 @@ impl Daemon {
         systemd.answer()?;
         let socket = folder.join("fairshare.sock");
         let process = Process::start(
-            Command::new("/usr/sbin/fairshared")
+            Command::new(program)
                 .arg(policy)
                 .arg(&socket)
                 .arg("--cgroup-root")
@@ -115,6 +117,11 @@ impl Daemon {
     /// Makes an active slice for a user; its folder.
     pub(super) fn make_slice(&self, uid: u32) -> Result<PathBuf> {
         fake_systemd::make_slice(&self.folder.join("cgroup"), uid)
+    }
+
+    /// Makes active slices for these users, all with the files of one that is limited already.
+    pub(super) fn share_slice(&self, from: &Path, uids: Range<u32>) -> Result<()> {
+        fake_systemd::share_slice(&self.folder.join("cgroup"), from, uids)
     }
 
     /// What it uses and has used.

@@ -1,11 +1,13 @@
-//! The daemon with few and with many users in its ledger, everything else being the same.
+//! The daemon with few, many and very many users in its ledger, everything else being the same.
+//!
+//! A daemon for each number, all running at once: each login and each change is measured on one
+//! after the other, so what else the machine does meanwhile touches all of them alike.
 //!
 //! All sessions have this process as their leader, which is in no user's slice: so each user is
 //! adopted, with a scope and its job, one call more than a login that logind has placed.
 
 use std::fs;
-use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::thread;
 use std::time::Duration;
@@ -16,105 +18,193 @@ use fairshare_protocol::{
 use fairshare_tests::{LabError, Result};
 
 use super::client::{Client, Connection};
-use super::daemon::Daemon;
-use crate::figures::{Load, Times};
+use super::daemon::{Daemon, Usage};
+use crate::figures::{Idle, Load, Times};
 
 /// Lies in memory.
 const FOLDER: &str = "/run/fairshare-bench";
 const POLICY: &str = "defaults: {cpu: 0.5, mem: 256M, tasks: 500}\nmax: {cpu: 1, mem: 1G}\n";
-/// How many users there are, one case after the other.
-const USERS: [u32; 2] = [10, 1000];
+/// How many users there are in each case.
+const USERS: [u32; 3] = [10, 1000, 10_000];
+/// Up to so many users have slices of their own, and the daemon is watched doing nothing.
+const MOST_WATCHED: u32 = 1000;
 /// The UID of the first of them, who also resizes.
 const FIRST_UID: u32 = 20_001;
 /// The UID of the first of those who come and go again.
 const FIRST_GUEST: u32 = 40_001;
 /// How often a login and a change are measured.
 const ROUNDS: u32 = 40;
-/// How long the daemon is watched doing nothing.
+/// How many connections users log in over when that is not measured.
+const CONNECTIONS: usize = 4;
+/// How long the daemons are watched doing nothing.
 const IDLE: Duration = Duration::from_secs(10);
-/// Left to it after its start and before that, to finish what nobody waits for.
+/// Left to them after their start and before that, to finish what nobody waits for.
 const REST: Duration = Duration::from_secs(2);
 
+/// A daemon with a number of users.
+#[derive(Debug)]
+struct Case {
+    daemon: Daemon,
+    users: u32,
+    root: Connection,
+    /// The first of the users.
+    client: Client,
+}
+
 /// Measures.
-pub(super) fn measure() -> Result<Vec<Load>> {
-    let daemon = Daemon::start(Path::new(FOLDER), POLICY)?;
+pub(super) fn measure(program: &Path) -> Result<Vec<Load>> {
+    let mut daemons = Vec::new();
+    for users in USERS {
+        let folder = PathBuf::from(format!("{FOLDER}/{users}"));
+        daemons.push((Daemon::start(program, &folder, POLICY)?, users));
+    }
     // When it has connected to the bus it looks at everybody once. Later it must find nobody: the
     // leader of these sessions never comes to be where systemd would have put it.
     thread::sleep(REST);
-    let mut present = 0;
-    let mut guests = FIRST_GUEST..;
-    let mut loads = Vec::new();
-    for users in USERS {
-        log_in(&daemon, FIRST_UID + present..FIRST_UID + users)?;
-        present = users;
-        thread::sleep(REST);
-        let before = daemon.usage()?;
-        thread::sleep(IDLE);
-        let after = daemon.usage()?;
-        loads.push(Load {
+    let mut cases = Vec::new();
+    for (daemon, users) in daemons {
+        log_in(&daemon, users)?;
+        let root = Connection::open(&daemon.socket())?;
+        let client = Client::start(FIRST_UID, &daemon.socket())?;
+        cases.push(Case {
+            daemon,
             users,
-            resident_kib: after.resident_kib,
-            anonymous_kib: after.anonymous_kib,
-            idle_seconds: IDLE.as_secs(),
-            idle_cpu_ms: after.cpu_ms - before.cpu_ms,
-            idle_wakeups: after.switches - before.switches,
-            open: logins(&daemon, &mut guests)?,
-            resize: changes(&daemon)?,
+            root,
+            client,
         });
+    }
+    let idle = watch(&cases)?;
+    let mut loads: Vec<Load> = cases
+        .iter()
+        .zip(idle)
+        .map(|(case, idle)| Load {
+            users: case.users,
+            idle,
+            open: Times::default(),
+            resize: Times::default(),
+        })
+        .collect();
+    for round in 0..ROUNDS {
+        for (case, load) in cases.iter_mut().zip(&mut loads) {
+            load.open.push(case.login(FIRST_GUEST + round)?);
+        }
+        for (case, load) in cases.iter_mut().zip(&mut loads) {
+            load.resize.extend(case.change(round)?);
+        }
     }
     Ok(loads)
 }
 
-/// These log in and stay.
-fn log_in(daemon: &Daemon, uids: Range<u32>) -> Result<()> {
+/// So many users log in and stay.
+fn log_in(daemon: &Daemon, users: u32) -> Result<()> {
+    let uids = FIRST_UID..FIRST_UID + users;
+    let own = if users > MOST_WATCHED { 1 } else { users };
+    let mut first = None;
+    for uid in uids.clone().take(own as usize) {
+        let slice = daemon.make_slice(uid)?;
+        first.get_or_insert(slice);
+    }
+    // Limited by this, so that it can stand for those of the others.
+    let (first_uid, others) = (uids.start, uids.start + 1..uids.end);
+    Connection::open(&daemon.socket())?.send(&open(first_uid))?;
+    if own < users
+        && let Some(first) = first
+    {
+        let limited = first.with_file_name("limited");
+        copy(&first, &limited)?;
+        daemon.share_slice(&limited, others.clone())?;
+    }
+    let share = others.len().div_ceil(CONNECTIONS);
+    thread::scope(|scope| {
+        let parts: Vec<_> = (0..CONNECTIONS)
+            .map(|part| {
+                let uids = others.clone().skip(part * share).take(share);
+                scope.spawn(move || log_in_over_one(daemon, uids))
+            })
+            .collect();
+        parts.into_iter().try_for_each(|part| {
+            part.join()
+                .unwrap_or_else(|_| Err(LabError::other("a thread has ended by a fault")))
+        })
+    })
+}
+
+fn log_in_over_one(daemon: &Daemon, uids: impl Iterator<Item = u32>) -> Result<()> {
     let mut root = Connection::open(&daemon.socket())?;
     for uid in uids {
-        daemon.make_slice(uid)?;
         root.send(&open(uid))?;
     }
     Ok(())
 }
 
-/// Somebody logs in for the first time and is gone again, over and over.
-fn logins(daemon: &Daemon, guests: &mut impl Iterator<Item = u32>) -> Result<Times> {
-    let mut root = Connection::open(&daemon.socket())?;
-    let mut times = Times::default();
-    for uid in guests.take(ROUNDS as usize) {
-        let slice = daemon.make_slice(uid)?;
-        let (time, reply) = root.timed(&open(uid))?;
-        times.push(time);
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let copied = || {
+        fs::create_dir(to)?;
+        for file in fs::read_dir(from)? {
+            let file = file?;
+            fs::copy(file.path(), to.join(file.file_name()))?;
+        }
+        Ok(())
+    };
+    copied().map_err(LabError::io("copy", from))
+}
+
+/// Watches those that are to be watched doing nothing.
+fn watch(cases: &[Case]) -> Result<Vec<Option<Idle>>> {
+    let usage = || {
+        let usage = |case: &Case| {
+            let watched = case.users <= MOST_WATCHED;
+            watched.then(|| case.daemon.usage()).transpose()
+        };
+        cases.iter().map(usage).collect::<Result<Vec<_>>>()
+    };
+    thread::sleep(REST);
+    let before = usage()?;
+    thread::sleep(IDLE);
+    let after = usage()?;
+    let idle = |(before, after): (Option<Usage>, Option<Usage>)| {
+        let (before, after) = (before?, after?);
+        Some(Idle {
+            resident_kib: after.resident_kib,
+            anonymous_kib: after.anonymous_kib,
+            seconds: IDLE.as_secs(),
+            cpu_ms: after.cpu_ms - before.cpu_ms,
+            wakeups: after.switches - before.switches,
+        })
+    };
+    Ok(before.into_iter().zip(after).map(idle).collect())
+}
+
+impl Case {
+    /// Somebody logs in for the first time and is gone again; what the login took.
+    fn login(&mut self, uid: u32) -> Result<Duration> {
+        let slice = self.daemon.make_slice(uid)?;
+        let (time, reply) = self.root.timed(&open(uid))?;
         let Reply::SessionOpened(SessionOpened { session, .. }) = reply else {
             return Err(LabError::other(format!("no session was opened: {reply:?}")));
         };
         fs::remove_dir_all(&slice).map_err(LabError::io("remove", &slice))?;
-        root.send(&Request::CloseSession(CloseSession {
+        self.root.send(&Request::CloseSession(CloseSession {
             session: Some(session),
             ..CloseSession::default()
         }))?;
+        Ok(time)
     }
-    Ok(times)
-}
 
-/// Somebody asks for more and for less, in turn.
-fn changes(daemon: &Daemon) -> Result<Times> {
-    let mut client = Client::start(FIRST_UID, &daemon.socket())?;
-    let mut times = Times::default();
-    for round in 0..ROUNDS {
-        let mebibytes = if round % 2 == 0 { 512 } else { 384 };
+    /// Somebody asks for more, or for less, in turn.
+    fn change(&mut self, round: u32) -> Result<Times> {
+        let mebibytes = if round.is_multiple_of(2) { 512 } else { 384 };
         let mem = MemorySize::from_bytes(mebibytes << 20);
-        client.begin(
-            1,
-            &Request::Resize(Resize {
-                wish: Wish {
-                    mem,
-                    ..Wish::default()
-                },
-                ..Resize::default()
-            }),
-        )?;
-        times.extend(client.finish()?);
+        let resize = Request::Resize(Resize {
+            wish: Wish {
+                mem,
+                ..Wish::default()
+            },
+            ..Resize::default()
+        });
+        self.client.begin(1, &resize)?;
+        self.client.finish()
     }
-    Ok(times)
 }
 
 fn open(uid: u32) -> Request {
