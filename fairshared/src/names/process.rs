@@ -16,6 +16,8 @@ use super::lines::{Answer, Answered, Asked, Found, MAX_ANSWER, Question};
 
 /// The argument that makes this program a worker.
 pub(super) const WORD: &str = "names-worker";
+/// What a worker calls itself.
+const NAME: &str = "fairshared";
 /// Where programs are found that a module of the name service starts.
 const SEARCH_PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -65,6 +67,8 @@ impl Process {
     /// environment, where systemd speaks to the daemon, is empty.
     pub(super) fn start(launch: &Launch) -> io::Result<Self> {
         let mut child = Command::new(&launch.program)
+            // What `ps` shows; the program may be a path that says nothing.
+            .arg0(NAME)
             .args(&launch.arguments)
             .env_clear()
             .env("PATH", SEARCH_PATH)
