@@ -10,13 +10,13 @@
 //! something. That is a handful of small files, which the kernel makes up in memory: some tens of
 //! microseconds.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use fairshare_core::policy::Machine;
 
 use crate::cgroup::{Ceiling, CgroupTree};
+use crate::kernel_file;
 
 /// The kernel's list of the CPUs that are online, such as `0-3,8`.
 const ONLINE_CPUS: &str = "sys/devices/system/cpu/online";
@@ -85,7 +85,7 @@ fn lower(machine: &mut Machine, ceiling: &Ceiling) {
 
 fn read(path: &Path, parse: fn(&str) -> Option<u64>) -> io::Result<u64> {
     let shown = path.display();
-    let text = fs::read_to_string(path)
+    let text = kernel_file::read(path)
         .map_err(|error| io::Error::new(error.kind(), format!("read {shown}: {error}")))?;
     parse(&text).ok_or_else(|| io::Error::other(format!("{shown} is not understood")))
 }
@@ -112,6 +112,8 @@ fn parse_mem_total(meminfo: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// A machine of eight CPUs and 16 GiB.

@@ -20,6 +20,7 @@ pub(crate) use self::device::DeviceNumber;
 pub(crate) use self::enforced::Ceilings;
 pub(crate) use self::enforced::{Enforced, Limit};
 pub(crate) use self::wanted::{Disk, Wanted};
+use crate::kernel_file;
 
 /// Every disk.
 const DISKS: &str = "/sys/block";
@@ -112,7 +113,7 @@ impl CgroupTree {
 
 impl Ceiling {
     fn of(folder: &Path) -> Self {
-        let read = |file: &str| fs::read_to_string(folder.join(file)).ok();
+        let read = |file: &str| kernel_file::read(&folder.join(file)).ok();
         let limit = |file: &str, parse: fn(&str) -> Limit| match parse(&read(file)?) {
             Limit::At(value) => Some(value),
             Limit::Max | Limit::Missing => None,
@@ -176,7 +177,7 @@ impl SliceCgroup {
         above
             .take_while(|folder| *folder != self.root)
             .filter_map(|folder| {
-                let low = fs::read_to_string(folder.join("memory.low")).ok()?;
+                let low = kernel_file::read(&folder.join("memory.low")).ok()?;
                 match files::limit(&low) {
                     Limit::At(low) if low < own => {
                         Some((folder.file_name()?.to_string_lossy().into_owned(), low))
@@ -189,17 +190,17 @@ impl SliceCgroup {
 
     /// Whether the kernel has a controller, on in this slice or not.
     fn kernel_has(&self, controller: &str) -> bool {
-        fs::read_to_string(self.root.join("cgroup.controllers"))
+        kernel_file::read(&self.root.join("cgroup.controllers"))
             .is_ok_and(|list| list.split_whitespace().any(|one| one == controller))
     }
 
     /// Weights are heeded by the iocost controller where it is enabled for a disk, and by the BFQ
     /// scheduler. Any other kernel keeps the figure and does nothing with it.
     fn a_disk_heeds_weights(&self, disks: &Path) -> bool {
-        let enabled = fs::read_to_string(self.root.join("io.cost.qos"))
+        let enabled = kernel_file::read(&self.root.join("io.cost.qos"))
             .is_ok_and(|text| text.split_whitespace().any(|word| word == "enable=1"));
         let has_bfq = |disk: PathBuf| {
-            fs::read_to_string(disk.join("queue/scheduler"))
+            kernel_file::read(&disk.join("queue/scheduler"))
                 .is_ok_and(|schedulers| schedulers.contains("[bfq]"))
         };
         let mut all = fs::read_dir(disks).into_iter().flatten().flatten();
@@ -239,7 +240,7 @@ impl SliceCgroup {
     }
 
     fn read(&self, file: &str) -> Option<String> {
-        fs::read_to_string(self.folder.join(file)).ok()
+        kernel_file::read(&self.folder.join(file)).ok()
     }
 }
 

@@ -3,14 +3,14 @@
 //! A PAM module's close is only a hint: its host can be killed. The kernel's word that the leader
 //! is gone is not. A pidfd names one process for good, whatever becomes of its number.
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use fairshare_core::ledger::Leader;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use crate::descriptor;
+use crate::{descriptor, kernel_file};
 
 /// A process at the moment it was looked at.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Process {
 
 fn read_proc(pid: u32, file: &str) -> io::Result<String> {
     let path = format!("/proc/{pid}/{file}");
-    fs::read_to_string(&path)
+    kernel_file::read(Path::new(&path))
         .map_err(|error| io::Error::new(error.kind(), format!("read {path}: {error}")))
 }
 

@@ -27,6 +27,7 @@ mod daemon;
 mod decision;
 mod descriptor;
 mod enforcement;
+mod kernel_file;
 mod leader;
 mod listener;
 mod logging;
