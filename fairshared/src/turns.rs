@@ -28,6 +28,14 @@ pub(crate) struct Turn {
     uid: u32,
     turns: Turns,
     guard: Option<OwnedMutexGuard<()>>,
+    waited: bool,
+}
+
+impl Turn {
+    /// Whether others had their turn first, so that what was seen before may be so no more.
+    pub(crate) fn waited(&self) -> bool {
+        self.waited
+    }
 }
 
 /// Too many changes of this user are waiting.
@@ -62,8 +70,14 @@ impl Turns {
             uid,
             turns: self.clone(),
             guard: None,
+            waited: false,
         };
-        turn.guard = Some(lane.lock_owned().await);
+        let free = Arc::clone(&lane).try_lock_owned();
+        turn.waited = free.is_err();
+        turn.guard = match free {
+            Ok(guard) => Some(guard),
+            Err(_) => Some(lane.lock_owned().await),
+        };
         turn
     }
 }
@@ -101,8 +115,11 @@ mod tests {
         let mut second = Box::pin(turns.take(1000));
         let early = tokio::time::timeout(std::time::Duration::ZERO, &mut second).await;
         assert!(early.is_err(), "two turns of one user at once");
+        assert!(!first.waited() && !other.waited());
         drop(first);
-        drop(second.await);
+        let second = second.await;
+        assert!(second.waited());
+        drop(second);
         drop(other);
         assert_eq!(lanes(&turns), 0);
     }

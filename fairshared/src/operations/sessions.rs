@@ -33,7 +33,7 @@ impl<E: Enforcement> Operations<E> {
                 return Reply::error(ErrorCode::InvalidValue, format!("No such leader: {error}"));
             }
         };
-        let place = process.place(uid, &self.enforcement.slice(uid));
+        let mut place = process.place(uid, &self.enforcement.slice(uid));
         if let Place::InOther(other) = place {
             return ignored(
                 uid,
@@ -41,6 +41,8 @@ impl<E: Enforcement> Operations<E> {
             );
         }
         let known = self.who_logs_in(uid).await;
+        // Then the name service was waited for.
+        let asked = !matches!(known, Known::NotAsked);
         let exempt = match &known {
             Known::Found(person) => self.is_exempt(person).await,
             Known::NotAsked | Known::NotYet => self.book.with(move |book| book.exempts(uid)).await,
@@ -53,12 +55,17 @@ impl<E: Enforcement> Operations<E> {
             .take(LONGEST_SERVICE)
             .collect();
 
-        let _turn = self.turns.take(uid).await;
-        // Others may have had their turn for long: the process may have gone, or have been moved.
-        let Some(process) = Process::find(process.leader) else {
-            return Reply::error(ErrorCode::InvalidValue, "The leader is gone");
+        let turn = self.turns.take(uid).await;
+        let process = if turn.waited() || asked {
+            // That may have been long: the process may have gone, or have been moved.
+            let Some(process) = Process::find(process.leader) else {
+                return Reply::error(ErrorCode::InvalidValue, "The leader is gone");
+            };
+            place = process.place(uid, &self.enforcement.slice(uid));
+            process
+        } else {
+            process
         };
-        let place = process.place(uid, &self.enforcement.slice(uid));
         let (leader, name) = (process.leader, service.clone());
         let (person, unknown) = match known {
             Known::NotAsked => (None, false),
