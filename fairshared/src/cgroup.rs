@@ -209,12 +209,18 @@ impl SliceCgroup {
 
     /// Memory in use; `None` where the kernel does not say.
     pub(crate) fn memory(&self) -> Option<MemoryUse> {
-        let charged = self.read("memory.current")?.trim().parse().ok()?;
+        let charged = self.charged()?;
         let stat = self.read("memory.stat")?;
         Some(MemoryUse {
             charged,
             reclaimable: files::reclaimable(&stat),
         })
+    }
+
+    /// Everything that counts against the limit on memory, in bytes. Costs less than
+    /// [`SliceCgroup::memory`]: for `memory.stat` the kernel adds up what each CPU has counted.
+    pub(crate) fn charged(&self) -> Option<u64> {
+        self.read("memory.current")?.trim().parse().ok()
     }
 
     /// CPU time used since the slice began, in microseconds.

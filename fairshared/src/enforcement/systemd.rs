@@ -237,15 +237,16 @@ impl Systemd {
         })
     }
 
-    /// Makes everything hold at once.
+    /// Makes everything hold at once, where this holds now.
     async fn set_all(
         &self,
         unit: &str,
         slice: &SliceCgroup,
         limits: &Limits,
         wanted: &Wanted,
+        enforced: &Enforced,
     ) -> Result<Applied, EnforcementError> {
-        let taken_back = self.to_take_back(unit, &slice.enforced(), wanted);
+        let taken_back = self.to_take_back(unit, enforced, wanted);
         let properties = Properties::all(limits, wanted, &taken_back);
         let kind = self.set(unit, slice, &properties).await?;
         self.set_lowering(unit, false);
@@ -281,12 +282,13 @@ impl Enforcement for Systemd {
                 to_undo: kind == Some(Kind::OfAdministrator),
             });
         }
-        let charged = slice.memory().map_or(0, |memory| memory.charged);
+        let charged = slice.charged().unwrap_or(0);
         if steps::are_needed(charged, &enforced, &wanted) {
             let (slice, unit) = (&slice, &unit);
             return self.step_down(unit, slice, limits, &wanted, charged).await;
         }
-        self.set_all(&unit, &slice, limits, &wanted).await
+        self.set_all(&unit, &slice, limits, &wanted, &enforced)
+            .await
     }
 
     async fn adopt(
@@ -334,9 +336,11 @@ impl Enforcement for Systemd {
     ) -> Result<Applied, EnforcementError> {
         let (unit, slice) = self.active(uid)?;
         let (enforced, wanted) = (slice.enforced(), Wanted::of(limits));
-        let charged = slice.memory().map_or(0, |memory| memory.charged);
+        let charged = slice.charged().unwrap_or(0);
         if finish || !steps::are_needed(charged, &enforced, &wanted) {
-            return self.set_all(&unit, &slice, limits, &wanted).await;
+            return self
+                .set_all(&unit, &slice, limits, &wanted, &enforced)
+                .await;
         }
         let (slice, unit) = (&slice, &unit);
         self.step_down(unit, slice, limits, &wanted, charged).await
