@@ -68,7 +68,8 @@ pub(crate) trait Enforcement: Send + Sync + 'static {
 pub(crate) struct Applied {
     /// What the kernel enforces, read back.
     pub(crate) enforced: Enforced,
-    /// What it enforces otherwise than was asked, a sentence each.
+    /// What it enforces otherwise than was asked, a sentence each. What this kernel cannot do at all
+    /// is left to `status`.
     pub(crate) differences: Vec<String>,
     /// Memory is still on its way down.
     pub(crate) lowering: bool,

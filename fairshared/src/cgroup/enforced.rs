@@ -78,6 +78,13 @@ impl Enforced {
         found.map(|one| one.sentence).collect()
     }
 
+    /// Those of the differences that asking could have prevented: what is worth telling each time.
+    pub(crate) fn shortfalls(&self, wanted: &Wanted) -> Vec<String> {
+        let found = self.compare(wanted).into_iter();
+        let mendable = found.filter(|one| one.mendable);
+        mendable.map(|one| one.sentence).collect()
+    }
+
     /// Whether none of the limits is there that are always set.
     pub(crate) fn is_free(&self) -> bool {
         let limits = [self.cpu, self.mem, self.swap, self.tasks];

@@ -145,7 +145,7 @@ impl Systemd {
             enforced = slice.enforced();
         }
         Ok(Applied {
-            differences: enforced.differences_from(wanted),
+            differences: enforced.shortfalls(wanted),
             enforced,
             lowering: false,
             to_undo: kind == Kind::OfAdministrator,
@@ -276,7 +276,7 @@ impl Enforcement for Systemd {
         {
             let kind = self.known_kind(&unit, &slice);
             return Ok(Applied {
-                differences: enforced.differences_from(&wanted),
+                differences: enforced.shortfalls(&wanted),
                 enforced,
                 lowering: false,
                 to_undo: kind == Some(Kind::OfAdministrator),

@@ -195,6 +195,9 @@ fn ceilings_are_compared_by_disk_and_direction() {
         "io.max: /dev/vda1: reading: 100M per second asked for, \
          nothing: the kernel has no such file enforced"
     );
+    // Told where somebody looks, and not each time.
+    assert_eq!(none.shortfalls(&asked), [""; 0]);
+    assert_eq!(wrong.shortfalls(&asked), wrong.differences_from(&asked));
 }
 
 #[test]
