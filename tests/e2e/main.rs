@@ -55,7 +55,6 @@ fn main() -> ExitCode {
         placement::policy_can_ask_for_our_own_slice,
         placement::a_hook_opens_and_closes_sessions,
         policy::a_group_decides_from_the_first_command_on,
-        policy::a_difference_is_shown_before_the_reload,
         policy::a_wrong_file_is_shown_and_changes_nothing,
         policy::a_reload_under_load_reaches_everybody,
         policy::watch_mode_decides_and_sets_nothing,

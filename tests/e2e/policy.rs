@@ -43,7 +43,8 @@ fn put_group_policy(machine: &Machine) -> Outcome {
 }
 
 /// A member of a group finds the group's limits at the first command of a login, others what
-/// everybody has; `explain` names the line.
+/// everybody has. `explain` names the line that says so, and `diff` shows who would get what instead
+/// before a reload makes it so.
 pub(crate) fn a_group_decides_from_the_first_command_on(machine: &Machine) -> Outcome {
     put_group_policy(machine)?;
     let mut alice = machine.ssh("alice").open()?;
@@ -65,34 +66,14 @@ pub(crate) fn a_group_decides_from_the_first_command_on(machine: &Machine) -> Ou
             "no '{part}' in {explained}"
         );
     }
-    // The group's maximum, too, is hers and not bob's.
-    alice.run("fairshare resize --mem 1G")?.ok()?;
-    assert_alice_has(
-        machine,
-        Limits {
-            mem: "1073741824",
-            ..STAFF
-        },
-    )?;
-    let refused = bob.run("fairshare resize --mem 1G")?;
-    assert_eq!(refused.status, Some(1), "{refused}");
-    assert!(refused.stderr.contains("900M"), "{refused}");
     // What policy says for others is not everybody's to see.
     let refused = alice.run("fairshare policy explain bob")?;
     assert_eq!(refused.status, Some(4), "{refused}");
     let of_bob = machine.root("fairshare policy explain bob")?;
     assert!(of_bob.stdout.contains("defaults.cpu: 0.9\n"), "{of_bob}");
-    Ok(())
-}
 
-/// `diff` says who would get what instead, before a reload makes it so.
-pub(crate) fn a_difference_is_shown_before_the_reload(machine: &Machine) -> Outcome {
-    put_group_policy(machine)?;
-    let alice = machine.ssh("alice").open()?;
-    let bob = machine.ssh("bob").open()?;
     let same = machine.root("fairshare policy diff")?;
     assert!(same.stdout.contains("change nothing"), "{same}");
-
     machine.write(GROUPS_PATH, GROUPS.replace("1.2", "1.4"), 0o644)?;
     let differs = machine.root("fairshare policy diff")?;
     assert!(
@@ -101,7 +82,6 @@ pub(crate) fn a_difference_is_shown_before_the_reload(machine: &Machine) -> Outc
     );
     assert!(!differs.stdout.contains("bob"), "{differs}");
     assert_alice_has(machine, STAFF)?;
-
     machine.root("fairshare policy reload")?;
     machine.wait_until(
         "the new default",
@@ -110,8 +90,21 @@ pub(crate) fn a_difference_is_shown_before_the_reload(machine: &Machine) -> Outc
     )?;
     let others = machine.root(&show_limits(BOB_SLICE))?;
     assert_limits(&others.stdout, DEFAULTS);
-    alice.close()?;
-    bob.close()
+
+    // The group's maximum, too, is hers and not bob's.
+    alice.run("fairshare resize --mem 1G")?.ok()?;
+    assert_alice_has(
+        machine,
+        Limits {
+            cpu: "140000 100000",
+            mem: "1073741824",
+            ..STAFF
+        },
+    )?;
+    let refused = bob.run("fairshare resize --mem 1G")?;
+    assert_eq!(refused.status, Some(1), "{refused}");
+    assert!(refused.stderr.contains("900M"), "{refused}");
+    Ok(())
 }
 
 /// A wrong file is shown with file, line, column and caret to whoever asks for a reload, in the log,
