@@ -28,6 +28,9 @@ pub(crate) struct Person {
     /// The groups that the user is in. One that policy names has its name here, and one that
     /// policy names in two ways is here twice.
     pub(crate) groups: Vec<Group>,
+    /// Whether the name service has told the number of each group that policy names. Where it has
+    /// not, more groups may turn out to be theirs.
+    pub(crate) complete: bool,
 }
 
 /// Finds out who users are.
@@ -65,6 +68,7 @@ impl Person {
             uid,
             name,
             groups: groups.collect(),
+            complete: true,
         })
     }
 
@@ -122,21 +126,24 @@ impl People {
             .iter()
             .map(|&gid| Group { gid, name: None })
             .collect();
+        let mut complete = true;
         for name in policy.named_groups() {
-            // A group that does not exist, or that the name service does not tell, is nobody's.
-            if let Ok(Some(gid)) = self.names.group_id(name).await
-                && found.groups.contains(&gid)
-            {
-                groups.push(Group {
+            match self.names.group_id(name).await {
+                Ok(Some(gid)) if found.groups.contains(&gid) => groups.push(Group {
                     gid,
                     name: Some(name.to_owned()),
-                });
+                }),
+                // Another's group, or one that does not exist.
+                Ok(_) => {}
+                // A group of many thousands may be slow to be told: its name comes with them all.
+                Err(_) => complete = false,
             }
         }
         Ok(Arc::new(Person {
             uid,
             name: found.name.clone(),
             groups,
+            complete,
         }))
     }
 }

@@ -93,8 +93,15 @@ impl<E: Enforcement> Operations<E> {
             }
             match self.people.find(uid, &policy, REQUEST_PATIENCE).await {
                 Ok(person) => {
+                    let complete = person.complete;
                     self.apply(person).await;
-                    return;
+                    if complete {
+                        return;
+                    }
+                    warn!(
+                        uid,
+                        "a group that policy names is not told by the name service, trying again"
+                    );
                 }
                 Err(fault) => warn!(uid, "cannot look the user up: {fault}, trying again"),
             }
@@ -108,7 +115,13 @@ impl<E: Enforcement> Operations<E> {
     pub(super) async fn look_up_again(self: &Arc<Self>, uid: u32) {
         let policy = self.book.with(|book| book.policy().clone()).await;
         match self.people.find(uid, &policy, REQUEST_PATIENCE).await {
-            Ok(person) => self.apply(person).await,
+            Ok(person) => {
+                let complete = person.complete;
+                self.apply(person).await;
+                if !complete {
+                    self.look_up_later(uid);
+                }
+            }
             Err(fault) => warn!(uid, "cannot look the user up: {fault}, ignoring"),
         }
     }

@@ -69,7 +69,10 @@ impl<E: Enforcement> Operations<E> {
         let (leader, name) = (process.leader, service.clone());
         let (person, unknown) = match known {
             Known::NotAsked => (None, false),
-            Known::Found(person) => (Some(person), false),
+            Known::Found(person) => {
+                let unknown = !person.complete;
+                (Some(person), unknown)
+            }
             Known::NotYet => (None, true),
         };
         let opened = self

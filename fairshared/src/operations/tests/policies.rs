@@ -20,6 +20,10 @@ answer() {
 while read -r line; do
     while [ -e "${0%/*}/hangs" ]; do sleep 0.05; done
     case $line in
+        *group_id*)
+            [ ! -e "${0%/*}/fails" ] || { answer '{"fault":"no answer"}'; continue; } ;;
+    esac
+    case $line in
         *group_id*staff*) answer '{"id":50}' ;;
         *group_id*wheel*) answer '{"id":10}' ;;
         *person*) answer "{\"person\":{\"name\":\"alice\",\"groups\":[$(cat "${0%/*}/groups")]}}" ;;
@@ -140,6 +144,19 @@ async fn a_name_service_that_hangs_delays_a_login_a_moment_and_is_heard_later() 
     );
     assert_eq!(site.enforced().as_deref(), Some(DEFAULT));
     site.hang(false);
+    site.comes_to(Some(STAFF)).await;
+}
+
+/// Whoever is known without all groups is asked for again: a group of many thousands may be told late.
+#[tokio::test]
+async fn a_group_that_is_not_told_is_asked_for_again() {
+    let site = Site::new();
+    std::fs::write(site.folder.path().join("fails"), "").unwrap();
+    assert!(matches!(site.open().await, Reply::SessionOpened(_)));
+    assert_eq!(site.enforced().as_deref(), Some(DEFAULT));
+    assert!(site.operations.unknown.lock().unwrap().contains(&UID));
+    std::fs::remove_file(site.folder.path().join("fails")).unwrap();
+    site.operations.people.forget_all();
     site.comes_to(Some(STAFF)).await;
 }
 

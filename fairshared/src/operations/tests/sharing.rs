@@ -450,6 +450,7 @@ async fn a_status_shows_the_minimum_and_the_budgets_and_policy_holds_them() {
             gid: 4242,
             name: None,
         }],
+        complete: true,
     };
     let in_group = Arc::new(in_group);
     let book = &world.operations.book;
