@@ -26,12 +26,16 @@ use crate::people::People;
 use crate::policy_file::PolicyFault;
 use crate::policy_source::PolicySource;
 use crate::snapshot::{Snapshot, SnapshotError};
-use crate::{descriptor, policy_file};
+use crate::{descriptor, listener, policy_file};
 
 /// How many events of the bus may wait. The bus holds back the ones behind them.
 const BUS_EVENTS: usize = 1024;
 /// The status for a missing or wrong policy: `EX_CONFIG` of `sysexits.h(3head)`.
 pub(crate) const EX_CONFIG: u8 = 78;
+
+/// What clients hear of a daemon that does not start for want of a policy.
+const NO_POLICY: &str =
+    "The daemon does not start, because its policy is wrong; 'fairshared check' shows where";
 
 /// Why the daemon could not start or go on.
 #[derive(Debug)]
@@ -105,7 +109,17 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     let source =
         |scheme| PolicySource::new(args.policy(), cgroups.clone(), scheme, args.systemd_dir());
     let first = SliceScheme::default();
-    let (policy, texts) = read_policy(&source(first)).map_err(Fault::Policy)?;
+    let inherited =
+        descriptor::inherited_socket().map_err(Fault::system("take the socket from systemd"))?;
+    let (policy, texts) = match read_policy(&source(first)) {
+        Ok(read) => read,
+        Err(fault) => {
+            if let Some(socket) = &inherited {
+                listener::turn_away(socket, NO_POLICY);
+            }
+            return Err(Fault::Policy(fault));
+        }
+    };
     if !cgroups.is_version_2() {
         return Err(Fault::NoCgroups {
             root: args.cgroup_root().display().to_string(),
@@ -115,8 +129,6 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     // What bounds the users depends on where their slices lie, which only the policy says.
     let source = source(scheme);
     let policy = source.follow_machine(&policy).unwrap_or(policy);
-    let inherited =
-        descriptor::inherited_socket().map_err(Fault::system("take the socket from systemd"))?;
     let listen = format!("listen on {}", args.socket().display());
     let listener = Listener::new(inherited, args.socket()).map_err(Fault::system(listen))?;
     make_state_folder(args.state_dir())?;

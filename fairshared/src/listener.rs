@@ -1,7 +1,7 @@
 //! The socket: making it, and letting clients in.
 
 use std::fs::{self, Permissions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,27 @@ use crate::operations::Operations;
 const MODE: u32 = 0o666;
 /// The pause after an accept that failed for want of descriptors or memory.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How many clients that wait are turned away: as many as a kernel lets wait, and more.
+const TURNED_AWAY: usize = 8192;
+
+/// Tells the clients that wait at a socket why they are not let in. For a daemon that does not
+/// start: whom it left waiting would have systemd start it again, and again for ever.
+pub(crate) fn turn_away(socket: &StdListener, why: &str) {
+    let Ok(line) = encode(&Reply::error(ErrorCode::Internal, why)) else {
+        return;
+    };
+    for _ in 0..TURNED_AWAY {
+        // The socket does not wait; an error is the end of the queue.
+        let Ok((mut client, _)) = socket.accept() else {
+            return;
+        };
+        // Whoever takes nothing is told nothing.
+        if client.set_nonblocking(true).is_ok() {
+            let _ = client.write_all(line.as_bytes());
+        }
+    }
+}
 
 /// A listening socket. One that was made here is removed from its folder in the end.
 #[derive(Debug)]
@@ -165,6 +186,30 @@ mod tests {
         assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
         drop(listener);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn clients_of_a_daemon_that_does_not_start_are_told_and_let_go() {
+        use std::io::Read;
+
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let socket = StdListener::bind(&path).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let mut clients = [(); 2].map(|()| StdStream::connect(&path).unwrap());
+        clients[1].write_all(b"{\"type\": \"status\"}\n").unwrap();
+        turn_away(&socket, "no policy");
+        for mut client in clients {
+            let mut line = String::new();
+            // What was not read makes the end an error behind the line.
+            let _ = client.read_to_string(&mut line);
+            assert_eq!(
+                line,
+                "{\"type\": \"error\", \"error\": \"no policy\", \"code\": \"internal\"}\n"
+            );
+        }
+        let nobody = socket.accept().unwrap_err();
+        assert_eq!(nobody.kind(), io::ErrorKind::WouldBlock);
     }
 
     #[tokio::test]
