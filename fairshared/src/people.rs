@@ -12,11 +12,14 @@ use fairshare_core::policy::{Group, Subject};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::names::{LOOKUP_DEADLINE, Names, NamesError};
+use crate::names::{LOOKUP_DEADLINE, MAX_LOOKUPS, Names, NamesError};
 
 /// How long all the groups of a new policy may take to be looked up, before it is put in force
 /// without those that were not found yet.
-const GROUPS_DEADLINE: Duration = LOOKUP_DEADLINE;
+const GROUPS_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How many of them are looked up at once, so that logins find room among the lookups that wait.
+const GROUPS_AT_ONCE: usize = MAX_LOOKUPS / 4;
 
 /// A user with what is known of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -108,15 +111,20 @@ impl People {
     /// do not exist. One that the name service did not tell in time is none of them.
     pub(crate) async fn missing_groups(&self, policy: &Policy) -> BTreeSet<String> {
         let deadline = Instant::now() + GROUPS_DEADLINE;
-        let mut lookups = JoinSet::new();
-        for name in policy.named_groups() {
-            let (names, name) = (self.names.clone(), name.to_owned());
-            lookups.spawn(async move {
-                let found = timeout_at(deadline, names.group_id(&name)).await;
-                matches!(found, Ok(Ok(None))).then_some(name)
-            });
+        let mut missing = BTreeSet::new();
+        let named: Vec<&str> = policy.named_groups().into_iter().collect();
+        for some in named.chunks(GROUPS_AT_ONCE) {
+            let mut lookups = JoinSet::new();
+            for &name in some {
+                let (names, name) = (self.names.clone(), name.to_owned());
+                lookups.spawn(async move {
+                    let found = timeout_at(deadline, names.group_id(&name)).await;
+                    matches!(found, Ok(Ok(None))).then_some(name)
+                });
+            }
+            missing.extend(lookups.join_all().await.into_iter().flatten());
         }
-        lookups.join_all().await.into_iter().flatten().collect()
+        missing
     }
 
     async fn look_up(&self, uid: u32, policy: &Policy) -> Result<Arc<Person>, NamesError> {

@@ -11,7 +11,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use fairshare_core::policy::{self, Look, MAX_SOURCES, MAX_TEXT, Machine, Policy, Problem, Source};
+use fairshare_core::policy::{
+    self, Look, MAX_SOURCES, MAX_TEXT, Machine, Policy, Problem, Severity, Source,
+};
 use rustix::fs::OFlags;
 use rustix::process::geteuid;
 
@@ -106,7 +108,7 @@ pub(crate) fn read<P: AsRef<Path>>(paths: &[P], machine: &Machine) -> Result<Loa
         Ok((policy, warnings)) if problems.is_empty() => Ok(Loaded {
             policy,
             sources: reader.sources,
-            warnings,
+            warnings: reader.warnings.into_iter().chain(warnings).collect(),
         }),
         Ok((_, more)) | Err(more) => {
             problems.extend(more);
@@ -120,6 +122,7 @@ pub(crate) fn read<P: AsRef<Path>>(paths: &[P], machine: &Machine) -> Result<Loa
 struct Reader {
     sources: Vec<Source>,
     problems: Vec<Problem>,
+    warnings: Vec<Problem>,
     /// Whether a file could not be read at all.
     incomplete: bool,
 }
@@ -154,7 +157,17 @@ impl Reader {
             let hidden = path
                 .file_name()
                 .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
-            if hidden || path.extension() != Some(OsStr::new("yaml")) {
+            if hidden {
+                continue;
+            }
+            if path.extension() == Some(OsStr::new("yml")) {
+                let message = "not read: the name of a policy file ends in '.yaml'".to_owned();
+                self.warnings.push(Problem {
+                    severity: Severity::Warning,
+                    ..Problem::error(message).in_file(&path.display().to_string())
+                });
+            }
+            if path.extension() != Some(OsStr::new("yaml")) {
                 continue;
             }
             if paths.len() >= MAX_SOURCES {
@@ -380,6 +393,20 @@ mod tests {
             "3 CPUs, 1G memory, 4096 tasks"
         );
         assert_eq!(loaded.sources.len(), 2);
+    }
+
+    #[test]
+    fn a_file_whose_name_is_nearly_right_is_warned_of() {
+        let folder = folder();
+        write(&folder, "10.yaml", GOOD);
+        write(&folder, "20-site.yml", "nonsense");
+        let loaded = read(&[folder.path()], &MACHINE).unwrap();
+        assert_eq!(loaded.sources.len(), 1);
+        let text = loaded.warnings[0].text(Look::Plain);
+        assert!(
+            text.contains("20-site.yml") && text.contains("'.yaml'"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -252,7 +252,8 @@ fn lowered(to: Allocation, from: &Allocation, short: &[Short]) -> Allocation {
                 largest.cpu = largest.cpu.min(possible.unwrap_or(from.cpu)).max(from.cpu);
             }
             Resource::Memory => {
-                let possible = MemorySize::saturating_from_bytes(each.possible);
+                // Whole MiB: a figure that somebody can type.
+                let possible = MemorySize::saturating_from_bytes(each.possible >> 20 << 20);
                 largest.mem = largest.mem.min(possible).max(from.mem);
             }
             Resource::Tasks => {

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use fairshare_protocol::{Cpus, MemorySize, Tasks};
+use fairshare_protocol::{Cpus, MemorySize, Period, Tasks};
 
 use super::problem::quoted;
 
@@ -108,7 +108,12 @@ impl fmt::Display for Value {
 
 /// A time as it may be written in a policy.
 pub(super) fn time_text(time: Duration) -> String {
-    humantime::format_duration(time).to_string()
+    let period = Period::from_seconds(time.as_secs());
+    // What is no length of time on the wire is none that a file can give.
+    period.map_or_else(
+        || format!("{}s", time.as_secs()),
+        |period| period.to_string(),
+    )
 }
 
 /// Why a text is no value, as a sentence, and what to write.

@@ -67,6 +67,10 @@ impl<E: Enforcement> Operations<E> {
                 (book.policy().clone(), users.collect::<Vec<_>>())
             })
             .await;
+        // Groups are asked for anew, as at the reload itself.
+        self.people.forget_all();
+        let missing = self.people.missing_groups(&loaded.policy).await;
+        let missing = loaded.policy.missing_groups(&loaded.sources, &missing);
         // With the groups that the new policy names. A name service that hangs costs all of them
         // together no more than it costs one.
         let deadline = Instant::now() + REQUEST_PATIENCE;
@@ -85,7 +89,8 @@ impl<E: Enforcement> Operations<E> {
                 });
             }
         }
-        let warnings = policy::report(&loaded.warnings, Look::Plain);
+        let warnings: Vec<_> = loaded.warnings.into_iter().chain(missing).collect();
+        let warnings = policy::report(&warnings, Look::Plain);
         Reply::PolicyDiffInfo(PolicyDiffInfo {
             users,
             problems: (!warnings.is_empty()).then_some(warnings),

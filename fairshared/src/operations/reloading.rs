@@ -16,8 +16,8 @@ use crate::policy_file::{Loaded, PolicyFault};
 
 impl<E: Enforcement> Operations<E> {
     /// Reads the policy files again and puts them in force. Files that are wrong change nothing.
-    /// Logs what came of it; returns how many users it changes.
-    pub(crate) async fn reload(self: &Arc<Self>) -> Result<usize, PolicyFault> {
+    /// Logs what came of it; returns how many users it changes, and how many warnings there were.
+    pub(crate) async fn reload(self: &Arc<Self>) -> Result<(usize, usize), PolicyFault> {
         let Loaded {
             policy,
             warnings,
@@ -27,15 +27,16 @@ impl<E: Enforcement> Operations<E> {
             .source
             .read()
             .inspect_err(|fault| error!("the policy before stays in force: {fault}"))?;
+        let mut odd = warnings.len();
         for warning in warnings {
             warn!("{}", warning.text(Look::Plain));
         }
         // Groups may have changed, too: that is what a reload is for.
         self.people.forget_all();
-        self.warn_of_missing_groups(&policy, &sources).await;
+        odd += self.warn_of_missing_groups(&policy, &sources).await;
         let users = self.set_policy(policy).await;
         info!(users, "policy read again");
-        Ok(users)
+        Ok((users, odd))
     }
 
     /// Looks up the groups that the policy in force names, so that the first login finds them known,
@@ -45,24 +46,32 @@ impl<E: Enforcement> Operations<E> {
         self.warn_of_missing_groups(&policy, &sources).await;
     }
 
-    async fn warn_of_missing_groups(&self, policy: &Policy, sources: &[Source]) {
+    /// Returns how many there are.
+    async fn warn_of_missing_groups(&self, policy: &Policy, sources: &[Source]) -> usize {
         let missing = self.people.missing_groups(policy).await;
-        for warning in policy.missing_groups(sources, &missing) {
+        let warnings = policy.missing_groups(sources, &missing);
+        for warning in &warnings {
             warn!("{}", warning.text(Look::Plain));
         }
+        warnings.len()
     }
 
     /// `reload`.
     pub(crate) async fn answer_reload(self: Arc<Self>) -> Reply {
         match self.reload().await {
-            Ok(users) => {
+            Ok((users, odd)) => {
                 let changes = match users {
                     0 => "nobody's allocation changes".to_owned(),
                     1 => "1 user's allocation changes".to_owned(),
                     users => format!("{users} users' allocations change"),
                 };
+                let odd = match odd {
+                    0 => String::new(),
+                    1 => "; 1 warning: fairshared check".to_owned(),
+                    odd => format!("; {odd} warnings: fairshared check"),
+                };
                 Reply::Success {
-                    message: format!("Policy read again; {changes}"),
+                    message: format!("Policy read again; {changes}{odd}"),
                 }
             }
             Err(fault) => Reply::error(ErrorCode::PolicyWrong, fault.to_string()),

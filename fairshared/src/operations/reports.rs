@@ -1,7 +1,7 @@
 //! What the daemon tells of the ledger and of what is enforced.
 
-use fairshare_core::Entitlement;
 use fairshare_core::ledger::{Account, Moment, Refusal};
+use fairshare_core::{Entitlement, Limits};
 use fairshare_protocol::{
     Allocation, BudgetInfo, Cpus, Enforce, MemorySize, QueueEntry, Reply, StatusInfo, Tasks,
     UserInfo, Wish,
@@ -10,7 +10,7 @@ use fairshare_protocol::{
 use super::{Operations, not_covered};
 use crate::authorise::{Caller, sees_everybody};
 use crate::book::Book;
-use crate::cgroup::SliceCgroup;
+use crate::cgroup::{Enforced, Limit, SliceCgroup};
 use crate::enforcement::Enforcement;
 
 impl<E: Enforcement> Operations<E> {
@@ -57,6 +57,7 @@ impl<E: Enforcement> Operations<E> {
             slice: slice.map(|slice| slice.info(&unit)),
             differences: match enforced {
                 _ if self.is_watching() => Vec::new(),
+                Some(enforced) if account.is_gentle() => following(&enforced, &limits),
                 Some(enforced) => enforced.differences(&limits),
                 None => vec![format!("{unit} is not active: nothing is enforced")],
             },
@@ -156,7 +157,56 @@ impl Seen {
 }
 
 /// Seconds until the lease of a user's grant ends.
+/// The differences where memory comes down as programs give it back, which is as it should be.
+fn following(enforced: &Enforced, limits: &Limits) -> Vec<String> {
+    let wanted = limits.allocation.mem;
+    let mut memory_follows = limits.clone();
+    let Limit::At(bytes) = enforced.mem else {
+        return enforced.differences(limits);
+    };
+    memory_follows.allocation.mem = MemorySize::saturating_from_bytes(bytes);
+    let mut told = enforced.differences(&memory_follows);
+    if bytes > wanted.bytes() {
+        told.push(format!(
+            "memory comes down to {wanted} as your programs give it back: the limit is {} now",
+            memory_follows.allocation.mem.rounded()
+        ));
+    }
+    told
+}
+
 fn lease_left(account: &Account, now: Moment) -> Option<u64> {
     let end = account.grant()?.lease_end?;
     Some(end.since(now).as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cgroup::Wanted;
+
+    #[test]
+    fn memory_that_follows_what_is_given_back_is_no_fault() {
+        let allocation = |mem: &str| Allocation {
+            cpu: "1".parse().unwrap(),
+            mem: mem.parse().unwrap(),
+            tasks: "100".parse().unwrap(),
+        };
+        let entitlement = Entitlement::between(allocation("256M"), allocation("1G"));
+        let held = entitlement.limits(allocation("600M"));
+        let mut enforced = Enforced::plain(&Wanted::of(&held));
+        let limits = entitlement.limits(allocation("256M"));
+        assert_eq!(
+            following(&enforced, &limits),
+            ["memory comes down to 256M as your programs give it back: the limit is 600M now"]
+        );
+        enforced.tasks = Limit::Max;
+        assert_eq!(
+            following(&enforced, &limits).len(),
+            2,
+            "what is a fault is told"
+        );
+        enforced = Enforced::plain(&Wanted::of(&limits));
+        assert_eq!(following(&enforced, &limits), [""; 0]);
+    }
 }

@@ -146,11 +146,11 @@ fn each_wrong_value_is_told_with_what_to_write() {
         ),
         (
             "lease: {default: 8d, longest: 7d}",
-            "lease.default: 8days is above lease.longest (7days)",
+            "lease.default: 8d is above lease.longest (7d)",
         ),
         (
             "lease: {default: unlimited, longest: 7d}",
-            "lease.default: unlimited is above lease.longest (7days)",
+            "lease.default: unlimited is above lease.longest (7d)",
         ),
         (
             "idle: {after: 1m, notice: 2m}",

@@ -329,8 +329,8 @@ fn a_diff_says_who_would_get_what_instead() {
         [
             "exempt: no -> yes",
             "max.cpu: 4 -> 8",
-            "lease.default: unlimited -> 1day",
-            "lease.longest: unlimited -> 1day",
+            "lease.default: unlimited -> 1d",
+            "lease.longest: unlimited -> 1d",
         ]
     );
     assert_eq!(told(&Subject::of_uid(7)).len(), 2);
