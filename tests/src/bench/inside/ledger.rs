@@ -41,14 +41,13 @@ const IDLE: Duration = Duration::from_secs(10);
 /// Left to them after their start and before that, to finish what nobody waits for.
 const REST: Duration = Duration::from_secs(2);
 
-/// A daemon with a number of users.
+/// A daemon with a number of users, and the first of them and root connected to it.
 #[derive(Debug)]
 struct Case {
-    daemon: Daemon,
-    users: u32,
-    root: Connection,
-    /// The first of the users.
+    // In the order in which they are to end.
     client: Client,
+    root: Connection,
+    daemon: Daemon,
 }
 
 /// Measures.
@@ -61,29 +60,26 @@ pub(super) fn measure(program: &Path) -> Result<Vec<Load>> {
     // When it has connected to the bus it looks at everybody once. Later it must find nobody: the
     // leader of these sessions never comes to be where systemd would have put it.
     thread::sleep(REST);
-    let mut cases = Vec::new();
-    for (daemon, users) in daemons {
-        log_in(&daemon, users)?;
-        let root = Connection::open(&daemon.socket())?;
-        let client = Client::start(FIRST_UID, &daemon.socket())?;
-        cases.push(Case {
-            daemon,
-            users,
-            root,
-            client,
-        });
+    for (daemon, users) in &daemons {
+        log_in(daemon, *users)?;
     }
-    let idle = watch(&cases)?;
-    let mut loads: Vec<Load> = cases
-        .iter()
-        .zip(idle)
-        .map(|(case, idle)| Load {
-            users: case.users,
+    let idle = watch(&daemons)?;
+    let mut cases = Vec::new();
+    let mut loads = Vec::new();
+    for ((daemon, users), idle) in daemons.into_iter().zip(idle) {
+        loads.push(Load {
+            users,
             idle,
             open: Times::default(),
             resize: Times::default(),
-        })
-        .collect();
+        });
+        // Not before: the daemon ends connections that say nothing for a minute.
+        cases.push(Case {
+            root: Connection::open(&daemon.socket())?,
+            client: Client::start(FIRST_UID, &daemon.socket())?,
+            daemon,
+        });
+    }
     for round in 0..ROUNDS {
         for (case, load) in cases.iter_mut().zip(&mut loads) {
             load.open.push(case.login(FIRST_GUEST + round)?);
@@ -150,13 +146,13 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Watches those that are to be watched doing nothing.
-fn watch(cases: &[Case]) -> Result<Vec<Option<Idle>>> {
+fn watch(daemons: &[(Daemon, u32)]) -> Result<Vec<Option<Idle>>> {
     let usage = || {
-        let usage = |case: &Case| {
-            let watched = case.users <= MOST_WATCHED;
-            watched.then(|| case.daemon.usage()).transpose()
+        let usage = |(daemon, users): &(Daemon, u32)| {
+            let watched = *users <= MOST_WATCHED;
+            watched.then(|| daemon.usage()).transpose()
         };
-        cases.iter().map(usage).collect::<Result<Vec<_>>>()
+        daemons.iter().map(usage).collect::<Result<Vec<_>>>()
     };
     thread::sleep(REST);
     let before = usage()?;
