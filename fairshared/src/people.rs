@@ -16,7 +16,7 @@ use crate::names::{LOOKUP_DEADLINE, MAX_LOOKUPS, Names, NamesError};
 
 /// How long all the groups of a new policy may take to be looked up, before it is put in force
 /// without those that were not found yet.
-const GROUPS_DEADLINE: Duration = Duration::from_secs(5);
+const GROUPS_DEADLINE: Duration = LOOKUP_DEADLINE;
 
 /// How many of them are looked up at once, so that logins find room among the lookups that wait.
 const GROUPS_AT_ONCE: usize = MAX_LOOKUPS / 4;
@@ -112,8 +112,8 @@ impl People {
     pub(crate) async fn missing_groups(&self, policy: &Policy) -> BTreeSet<String> {
         let deadline = Instant::now() + GROUPS_DEADLINE;
         let mut missing = BTreeSet::new();
-        let named: Vec<&str> = policy.named_groups().into_iter().collect();
-        for some in named.chunks(GROUPS_AT_ONCE) {
+        let all: Vec<&str> = policy.named_groups().into_iter().collect();
+        for some in all.chunks(GROUPS_AT_ONCE) {
             let mut lookups = JoinSet::new();
             for &name in some {
                 let (names, name) = (self.names.clone(), name.to_owned());
