@@ -129,9 +129,9 @@ pub(crate) fn a_wrong_file_is_shown_and_changes_nothing(machine: &Machine) -> Ou
     assert_eq!(reload.status, Some(1), "{reload}");
     let check = machine.as_root().run("fairshared check")?;
     assert_eq!(check.status, Some(78), "{check}");
-    // systemctl waits for no answer; whatever it says, the log has it.
     let mark = machine.mark()?;
-    machine.as_root().run("systemctl reload fairshared")?;
+    let by_systemd = machine.as_root().run("systemctl reload fairshared")?;
+    assert!(!by_systemd.success(), "{by_systemd}");
     machine.wait_until(
         "the fault in the log",
         SOON,

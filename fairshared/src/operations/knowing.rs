@@ -16,7 +16,8 @@ use crate::enforcement::Enforcement;
 use crate::names::LOOKUP_DEADLINE;
 use crate::people::Person;
 
-/// How long a login waits for the name service: half of what the module waits for everything.
+/// How long a login waits for the name service where its client does not say how long it will wait
+/// for everything; else it is half of that.
 const LOGIN_PATIENCE: Duration = Duration::from_millis(250);
 /// How long somebody who asks something waits for it.
 pub(super) const REQUEST_PATIENCE: Duration = LOOKUP_DEADLINE;
@@ -33,12 +34,14 @@ pub(super) enum Known {
 
 impl<E: Enforcement> Operations<E> {
     /// Who logs in.
-    pub(super) async fn who_logs_in(&self, uid: u32) -> Known {
+    pub(super) async fn who_logs_in(&self, uid: u32, client_waits: Option<Duration>) -> Known {
         let policy = self.book.with(|book| book.policy().clone()).await;
         if !policy.needs_names() {
             return Known::NotAsked;
         }
-        match self.people.find(uid, &policy, LOGIN_PATIENCE).await {
+        let patience = client_waits.map_or(LOGIN_PATIENCE, |waits| waits / 2);
+        let patience = patience.min(LOOKUP_DEADLINE);
+        match self.people.find(uid, &policy, patience).await {
             Ok(person) => Known::Found(person),
             Err(fault) => {
                 warn!(

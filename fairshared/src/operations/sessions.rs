@@ -1,6 +1,7 @@
 //! Sessions: what begins one, what ends one, and what is left when all have ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fairshare_core::ledger::{Change, Closed, Leader, SessionId};
 use fairshare_protocol::{
@@ -40,7 +41,8 @@ impl<E: Enforcement> Operations<E> {
                 format!("Process {} stays in user {other}'s slice", open.pid),
             );
         }
-        let known = self.who_logs_in(uid).await;
+        let client_waits = open.wait_ms.map(Duration::from_millis);
+        let known = self.who_logs_in(uid, client_waits).await;
         // Then the name service was waited for.
         let asked = !matches!(known, Known::NotAsked);
         let exempt = match &known {
