@@ -1,15 +1,19 @@
 //! Runs scenarios one after the other, with the machine fresh for each, and keeps the logs of
 //! those that fail.
+//!
+//! Another run may go on beside it, in a machine of another release: both share this host's CPUs.
+//! A scenario that judges by the clock runs while the other one pauses.
 
 use std::any::Any;
 use std::env;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use fairshare_tests::{Artifacts, LabError, Machine, Progress, Release, kept};
+use fairshare_tests::{Artifacts, LabError, Machine, Progress, Release, host, kept};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Which Debian to boot.
@@ -27,15 +31,26 @@ pub(crate) type Outcome = Result<(), LabError>;
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) run: fn(&Machine) -> Outcome,
+    /// Whether it judges by the clock, so that nothing else may run on this host meanwhile.
+    pub(crate) alone: bool,
 }
 
-/// A table of scenarios from the paths of their functions.
+/// A table of scenarios from the paths of their functions. Behind `alone` come those that judge
+/// by the clock.
 macro_rules! scenarios {
-    ($($topic:ident :: $name:ident),* $(,)?) => {
-        [$($crate::harness::Scenario {
-            name: concat!(stringify!($topic), "::", stringify!($name)),
-            run: $crate::$topic::$name,
-        }),*]
+    ($($topic:ident :: $name:ident),* ; alone: $($quiet_topic:ident :: $quiet:ident),* $(,)?) => {
+        [
+            $($crate::harness::Scenario {
+                name: concat!(stringify!($topic), "::", stringify!($name)),
+                run: $crate::$topic::$name,
+                alone: false,
+            },)*
+            $($crate::harness::Scenario {
+                name: concat!(stringify!($quiet_topic), "::", stringify!($quiet)),
+                run: $crate::$quiet_topic::$quiet,
+                alone: true,
+            },)*
+        ]
     };
 }
 pub(crate) use scenarios;
@@ -51,6 +66,7 @@ struct Report {
 
 /// What the scenarios share: they run one at a time.
 struct Shared {
+    host: Host,
     machine: Option<Machine>,
     reports: Vec<Report>,
 }
@@ -63,10 +79,15 @@ pub(crate) fn run(scenarios: &[Scenario]) -> ExitCode {
         Ok(release) => release,
         Err(error) => return not_run(&error),
     };
+    let host = match Host::open() {
+        Ok(host) => host,
+        Err(error) => return not_run(&error),
+    };
     let machine = if arguments.list {
         Ok(None)
     } else {
-        ready(release).map(Some)
+        host.taken(false)
+            .and_then(|_taken| ready(release).map(Some))
     };
     let machine = match machine {
         Ok(machine) => machine,
@@ -74,6 +95,7 @@ pub(crate) fn run(scenarios: &[Scenario]) -> ExitCode {
     };
 
     let shared = Arc::new(Mutex::new(Shared {
+        host,
         machine,
         reports: Vec::new(),
     }));
@@ -84,6 +106,7 @@ pub(crate) fn run(scenarios: &[Scenario]) -> ExitCode {
             let Some(machine) = &shared.machine else {
                 return Err("there is no machine".into());
             };
+            let _taken = shared.host.taken(scenario.alone)?;
             let (report, failure) = try_one(machine, scenario);
             shared.reports.push(report);
             failure.map_or(Ok(()), Err)
@@ -96,6 +119,34 @@ pub(crate) fn run(scenarios: &[Scenario]) -> ExitCode {
     shared.machine = None;
     print_reports(&shared.reports);
     conclusion.exit_code()
+}
+
+/// This host's CPUs, which runs in several machines share.
+struct Host {
+    lock: PathBuf,
+}
+
+impl Host {
+    fn open() -> Result<Self, LabError> {
+        let lab = host::lab();
+        host::make_dir(&lab)?;
+        Ok(Self {
+            lock: lab.join("host.lock"),
+        })
+    }
+
+    /// Waits until the host is free: of those who are alone on it, or for one who is `alone`, of
+    /// everybody. It is taken for as long as the returned file is open.
+    fn taken(&self, alone: bool) -> Result<File, LabError> {
+        let file = File::create(&self.lock).map_err(LabError::io("create", &self.lock))?;
+        let locked = if alone {
+            file.lock()
+        } else {
+            file.lock_shared()
+        };
+        locked.map_err(LabError::io("lock", &self.lock))?;
+        Ok(file)
+    }
 }
 
 fn not_run(error: &LabError) -> ExitCode {

@@ -1,9 +1,9 @@
 //! Runs other programs from the top of the checkout.
 
 use std::env;
-use std::io::ErrorKind;
+use std::io::{self, BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 use crate::problem::{Problem, Result};
 
@@ -32,14 +32,32 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
 /// Runs a program that shares this one's terminal; another status than 0 is a failure.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().map_err(|error| not_run(command, &error))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Problem::new(format!(
-            "'{}' failed: {status}",
-            typed(command)
-        )))
+    succeeded(command, status)
+}
+
+/// Like [`run`], with `label` before each line that the program prints, so that several may run
+/// at once.
+pub(crate) fn run_labelled(label: &str, command: &mut Command) -> Result<()> {
+    let (reader, writer) = io::pipe().map_err(|error| not_run(command, &error))?;
+    let also = writer
+        .try_clone()
+        .map_err(|error| not_run(command, &error))?;
+    command.stdin(Stdio::null()).stdout(writer).stderr(also);
+    let spawned = command.spawn();
+    // The command keeps the pipe's ends, and the lines end when nobody has one any more.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = spawned.map_err(|error| not_run(command, &error))?;
+    for line in BufReader::new(reader).split(b'\n') {
+        match line {
+            Ok(line) => println!("{label}  {}", String::from_utf8_lossy(&line)),
+            Err(error) => {
+                eprintln!("cannot read what {label} prints: {error}, ignoring");
+                break;
+            }
+        }
     }
+    let status = child.wait().map_err(|error| not_run(command, &error))?;
+    succeeded(command, status)
 }
 
 /// Runs a program and takes its output; any status is `Ok`.
@@ -52,7 +70,18 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-fn not_run(command: &Command, error: &std::io::Error) -> Problem {
+fn succeeded(command: &Command, status: ExitStatus) -> Result<()> {
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Problem::new(format!(
+            "'{}' failed: {status}",
+            typed(command)
+        )))
+    }
+}
+
+fn not_run(command: &Command, error: &io::Error) -> Problem {
     let program = command.get_program().display();
     if error.kind() == ErrorKind::NotFound {
         Problem::new(format!("'{program}' is not installed"))
