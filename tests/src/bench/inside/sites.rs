@@ -13,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use fairshare_protocol::{
-    Allocation, CloseSession, Explain, OpenSession, Reply, Request, SessionOpened,
+    Allocation, CloseSession, Explain, ExplainInfo, OpenSession, Reply, Request, SessionOpened,
 };
 use fairshare_tests::wait::{self, Look};
 use fairshare_tests::{LabError, Result};
@@ -43,6 +43,10 @@ const FIRST_GID: u32 = 70_001;
 const ROUNDS: u32 = 40;
 /// For everything that the first login asks of the name service.
 const KNOWN_BOUND: Duration = Duration::from_secs(60);
+/// How long the client of a login says that it waits, in milliseconds. The daemon gives the name
+/// service half of it: on a slow machine the usual wait would end before the answer, and what was
+/// timed would be the patience and not the lookup.
+const LOGIN_WAIT: u64 = 4000;
 /// For the daemons to connect to the bus.
 const REST: Duration = Duration::from_secs(2);
 
@@ -91,8 +95,8 @@ fn policies(program: &Path, people: &[Person], groups: &str, sites: &mut Sites) 
     for round in 0..=ROUNDS {
         let (open_plain, _) = plain.login(person.uid)?;
         let (open_large, _) = large.login(person.uid)?;
-        let (explain_plain, explain_large) =
-            (plain.explain(person.uid)?, large.explain(person.uid)?);
+        let (explain_plain, _) = plain.explain(person.uid)?;
+        let (explain_large, _) = large.explain(person.uid)?;
         if round > 0 {
             sites.open_plain.push(open_plain);
             sites.open_large.push(open_large);
@@ -108,7 +112,6 @@ fn members(program: &Path, people: &[Person], groups: &str, sites: &mut Sites) -
     let policy = format!("{PLAIN}groups: {{benchmembers: {{defaults: {{cpu: 0.75}}}}}}\n");
     let mut cases = Vec::new();
     for count in MEMBERS {
-        let site = Site::start(program, &count.to_string(), &policy)?;
         let members = people.iter().map(|person| person.name.clone());
         let filled_up = members.chain((0..).map(|number| format!("benchmember{number}")));
         let members: Vec<String> = filled_up.take(count as usize).collect();
@@ -117,16 +120,21 @@ fn members(program: &Path, people: &[Person], groups: &str, sites: &mut Sites) -
             FIRST_GID + GROUPS,
             members.join(",")
         );
-        cases.push((site, format!("{groups}{line}")));
+        let groups = format!("{groups}{line}");
+        // Before the daemon starts, which looks for the groups of its policy at once. One that is
+        // not there would be taken for missing for a while.
+        write_groups(&groups)?;
+        let mut site = Site::start(program, &count.to_string(), &policy)?;
+        if let Some(first) = people.first() {
+            site.wait_known(first.uid)?;
+        }
+        cases.push((site, groups));
     }
     thread::sleep(REST);
     for (round, person) in people.iter().enumerate() {
         let times = sites.open_members.iter_mut().zip(&mut sites.open_again);
         for ((site, groups), (open_first, open_again)) in cases.iter_mut().zip(times) {
             write_groups(groups)?;
-            if round == 0 {
-                site.wait_known(person.uid)?;
-            }
             let (first, _) = site.login(person.uid)?;
             let (again, allocation) = site.login(person.uid)?;
             if allocation.cpu.thousandths() != 750 {
@@ -167,7 +175,7 @@ impl Site {
             uid,
             pid: process::id(),
             service: Some("bench".to_owned()),
-            wait_ms: None,
+            wait_ms: Some(LOGIN_WAIT),
         }))?;
         let Reply::SessionOpened(SessionOpened {
             session,
@@ -184,25 +192,33 @@ impl Site {
         Ok((time, allocation))
     }
 
-    /// Waits until the worker runs, and all groups of the policy and this user have been asked for.
-    /// On a slow machine that takes longer than the daemon has patience with one request.
+    /// Waits until the worker runs, all groups of the policy and this user have been asked for, and
+    /// the user is known to be in a group. On a slow machine that takes longer than the daemon has
+    /// patience with one request.
     fn wait_known(&mut self, uid: u32) -> Result<()> {
-        wait::until("a user to be looked up", KNOWN_BOUND, || {
+        wait::until("a user's group to be known", KNOWN_BOUND, || {
             Ok(match self.explain(uid) {
-                Ok(_) => Look::Done(()),
+                Ok((_, info)) if names_a_group(&info) => Look::Done(()),
+                Ok((_, info)) => Look::NotYet(format!("{:?}", info.entries)),
                 Err(fault) => Look::NotYet(fault.to_string()),
             })
         })
     }
 
-    fn explain(&mut self, uid: u32) -> Result<Duration> {
+    fn explain(&mut self, uid: u32) -> Result<(Duration, ExplainInfo)> {
         let explain = Request::Explain(Explain { uid: Some(uid) });
         let (time, reply) = self.root.timed(&explain)?;
         match reply {
-            Reply::ExplainInfo(_) => Ok(time),
+            Reply::ExplainInfo(info) => Ok((time, info)),
             reply => Err(LabError::other(format!("nothing is explained: {reply:?}"))),
         }
     }
+}
+
+/// Whether something is so because of a group.
+fn names_a_group(info: &ExplainInfo) -> bool {
+    let mut entries = info.entries.iter();
+    entries.any(|entry| entry.winner.path.starts_with("groups."))
 }
 
 /// Whoever reads the file meanwhile finds the old one or the new one.
