@@ -162,7 +162,11 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn follow_bus(mut events: mpsc::Receiver<BusEvent>, operations: Arc<Operations<Systemd>>) {
+/// Has what the bus tells carried out, for as long as it does.
+pub(crate) async fn follow_bus(
+    mut events: mpsc::Receiver<BusEvent>,
+    operations: Arc<Operations<Systemd>>,
+) {
     while let Some(event) = events.recv().await {
         let operations = Arc::clone(&operations);
         match event {

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tracing::debug;
 
 pub(crate) use self::bus::BusEvent;
-use self::bus::{Bus, CallError};
+use self::bus::{Bus, CallError, Wire};
 use self::properties::{Optional, Properties};
 use self::unit_files::UnitFiles;
 use super::{Applied, Enforcement, EnforcementError};
@@ -65,12 +65,28 @@ impl Systemd {
         run: &Path,
         events: mpsc::Sender<BusEvent>,
     ) -> Self {
+        Self::on(Bus::start(Wire::SystemBus, events), scheme, cgroups, run)
+    }
+
+    /// As [`Systemd::start`], with a systemd that listens on a socket of its own.
+    #[cfg(test)]
+    pub(crate) fn start_at(
+        socket: &Path,
+        cgroups: CgroupTree,
+        run: &Path,
+        events: mpsc::Sender<BusEvent>,
+    ) -> Self {
+        let bus = Bus::start(Wire::Socket(socket.to_owned()), events);
+        Self::on(bus, SliceScheme::Auto, cgroups, run)
+    }
+
+    fn on(bus: Bus, scheme: SliceScheme, cgroups: CgroupTree, run: &Path) -> Self {
         // Slices may have gone while no daemon was there.
         let files = UnitFiles::new(run);
         files.let_systemd_look_again("all");
         let user_slices = users_slice(scheme, run) == USERS_OF_LOGIND;
         Self {
-            bus: Bus::start(events),
+            bus,
             cgroups,
             files,
             user_slices,

@@ -21,6 +21,7 @@ use crate::names::Names;
 use crate::snapshot::Snapshot;
 
 mod policies;
+mod replay;
 mod sharing;
 mod waiting;
 

@@ -63,6 +63,16 @@ pub(super) enum CallError {
     Job(String),
 }
 
+/// Where systemd is reached.
+#[derive(Clone, Debug)]
+pub(super) enum Wire {
+    /// On the system bus.
+    SystemBus,
+    /// On a socket of its own, without a bus between.
+    #[cfg(test)]
+    Socket(std::path::PathBuf),
+}
+
 /// Those who wait for a job, by the name of its unit.
 type Jobs = Arc<Mutex<HashMap<String, oneshot::Sender<String>>>>;
 
@@ -110,7 +120,7 @@ trait Manager {
 
 impl Bus {
     /// Starts to connect.
-    pub(super) fn start(events: mpsc::Sender<BusEvent>) -> Self {
+    pub(super) fn start(wire: Wire, events: mpsc::Sender<BusEvent>) -> Self {
         let (sender, connection) = watch::channel(None);
         let bus = Self {
             connection,
@@ -121,7 +131,7 @@ impl Bus {
             Arc::clone(&bus.jobs),
             Arc::clone(&bus.scopes_have_oom_policy),
         );
-        tokio::spawn(keep_connected(sender, jobs, oom_policy, events));
+        tokio::spawn(keep_connected(wire, sender, jobs, oom_policy, events));
         bus
     }
 
@@ -263,7 +273,22 @@ impl From<zbus::Error> for CallError {
     }
 }
 
+impl Wire {
+    async fn connect(&self) -> zbus::Result<Connection> {
+        match self {
+            Self::SystemBus => Connection::system().await,
+            #[cfg(test)]
+            Self::Socket(path) => {
+                let address = format!("unix:path={}", path.display());
+                let builder = zbus::connection::Builder::address(address.as_str());
+                builder.p2p().build().await
+            }
+        }
+    }
+}
+
 async fn keep_connected(
+    wire: Wire,
     sender: watch::Sender<Option<Connection>>,
     jobs: Jobs,
     oom_policy: Arc<AtomicBool>,
@@ -271,7 +296,7 @@ async fn keep_connected(
 ) {
     let mut pause = FIRST_PAUSE;
     loop {
-        match tokio::time::timeout(CONNECT_DEADLINE, connect(&jobs, &events)).await {
+        match tokio::time::timeout(CONNECT_DEADLINE, connect(&wire, &jobs, &events)).await {
             Ok(Ok(connection)) => {
                 info!("connected to the system bus");
                 pause = FIRST_PAUSE;
@@ -294,8 +319,12 @@ async fn keep_connected(
     }
 }
 
-async fn connect(jobs: &Jobs, events: &mpsc::Sender<BusEvent>) -> zbus::Result<Connection> {
-    let connection = Connection::system().await?;
+async fn connect(
+    wire: &Wire,
+    jobs: &Jobs,
+    events: &mpsc::Sender<BusEvent>,
+) -> zbus::Result<Connection> {
+    let connection = wire.connect().await?;
     // Listening begins before the subscription, so that nothing is missed; the tasks begin behind
     // it, because a task that listens keeps a connection open that nobody uses.
     let job_removed = signals(&connection, "JobRemoved").await?;
