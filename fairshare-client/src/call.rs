@@ -70,6 +70,7 @@ fn may_be_repeated(request: &Request) -> bool {
         | Request::Explain(_)
         | Request::PolicyDiff
         | Request::Reload
+        | Request::About
         | Request::Resize(_)
         | Request::Renew(_)
         | Request::Set(_)
@@ -118,8 +119,7 @@ impl Exchange<'_> {
         let mut reading = self.clone();
         loop {
             let line = reading.receive(&stream, &mut lines)?;
-            let reply =
-                serde_json::from_slice(&line).map_err(|error| reading.not_understood(&error))?;
+            let reply = Reply::from_line(&line).map_err(|error| reading.not_understood(&error))?;
             match reply {
                 Reply::Queued(queued) if waits(request) => {
                     on_queued(&queued);

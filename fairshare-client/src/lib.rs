@@ -50,8 +50,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fairshare_protocol::{
-    CloseSession, Explain, ExplainInfo, OpenSession, PolicyDiffInfo, QueueEntry, Queued, Release,
-    Renew, Reply, Request, Resize, SessionOpened, Set, StatusInfo, UserInfo, Wish,
+    AboutInfo, CloseSession, Explain, ExplainInfo, OpenSession, PolicyDiffInfo, QueueEntry, Queued,
+    Release, Renew, Reply, Request, Resize, SessionOpened, Set, StatusInfo, UserInfo, Wish,
 };
 
 pub use error::ClientError;
@@ -193,6 +193,14 @@ impl Client {
         match self.call(&Request::PolicyDiff)? {
             Reply::PolicyDiffInfo(info) => Ok(info),
             _ => Err(self.mismatch("policy_diff_info")),
+        }
+    }
+
+    /// What the daemon is. One from before this request answers `unknown_type`.
+    pub fn about(&self) -> Result<AboutInfo, ClientError> {
+        match self.call(&Request::About)? {
+            Reply::AboutInfo(about) => Ok(about),
+            _ => Err(self.mismatch("about_info")),
         }
     }
 

@@ -49,6 +49,7 @@
 //! | `explain` | `uid` | user; with another's `uid` administrators | `explain_info` |
 //! | `policy_diff` | | administrators | `policy_diff_info` |
 //! | `reload` | | root | `success` |
+//! | `about` | | all | `about_info` |
 //! | `open_session` | `uid` and `pid` (required), `service`, `wait_ms` | root | `session_opened`, `session_ignored` |
 //! | `close_session` | `session`, or `uid` and `pid` | root | `success` |
 //!
@@ -254,11 +255,40 @@
 //!
 //! # How it grows
 //!
-//! By optional fields and by new types. A daemon answers a type that it does not know with
-//! `unknown_type`; a client takes a code that it does not know as a refusal.
+//! By optional fields and by new types; nothing that is here changes its meaning or goes away.
+//!
+//! * A daemon skips a field that it does not know, and answers a type that it does not know with
+//!   `unknown_type` and goes on.
+//! * A client skips a field that it does not know, takes a code that it does not know as a refusal,
+//!   and an error without a code, as the first daemons sent it, likewise. A reply of a type that it
+//!   does not know is a reply that it cannot understand; a daemon sends one only to a request that
+//!   is as new.
+//!
+//! `about` tells which daemon it is: the `version` that runs, and the types of the `requests` that
+//! it knows. `enforce` is there where policy says `watch`.
+//!
+//! ```
+//! # use fairshare_protocol::{frame, Reply, Request};
+//! # fn request(line: &str) {
+//! #     let request = Request::from_line(line.as_bytes()).unwrap();
+//! #     assert_eq!(frame::encode(&request).unwrap().trim_end(), line);
+//! # }
+//! # fn reply(line: &str) {
+//! #     let reply: Reply = serde_json::from_str(line).unwrap();
+//! #     assert_eq!(frame::encode(&reply).unwrap().trim_end(), line);
+//! # }
+//! request(r#"{"type": "about"}"#);
+//! reply(concat!(
+//!     r#"{"type": "about_info", "version": "0.1.0", "requests": ["request_resources", "resize", "#,
+//!     r#""renew", "release", "set", "status", "list", "queue", "explain", "policy_diff", "#,
+//!     r#""reload", "about", "open_session", "close_session"]}"#,
+//! ));
+//! reply(r#"{"type": "error", "error": "Unknown request type: 'about'", "code": "unknown_type"}"#);
+//! ```
 
 #![forbid(unsafe_code)]
 
+mod about;
 mod allocation;
 mod code;
 mod cpus;
@@ -274,6 +304,7 @@ mod tasks;
 mod text;
 mod wait;
 
+pub use about::AboutInfo;
 pub use allocation::{Allocation, Wish};
 pub use code::ErrorCode;
 pub use cpus::{Cpus, InvalidCpus};
@@ -283,7 +314,7 @@ pub use policy_info::{
     Candidate, Enforce, ExplainEntry, ExplainInfo, Origin, PolicyChange, PolicyDiffInfo,
 };
 pub use queue::{QueueEntry, Queued};
-pub use reply::{ErrorReply, Holder, KEEP_ALIVE, Reply, SessionOpened, UserInfo};
+pub use reply::{ErrorReply, Holder, InvalidReply, KEEP_ALIVE, Reply, SessionOpened, UserInfo};
 pub use request::{
     CloseSession, Explain, InvalidRequest, OpenSession, Release, Renew, Request, Resize, Set,
 };

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Allocation, ErrorCode, ExplainInfo, PolicyDiffInfo, QueueEntry, Queued, StatusInfo, Wish,
+    AboutInfo, Allocation, ErrorCode, ExplainInfo, PolicyDiffInfo, QueueEntry, Queued, StatusInfo,
+    Wish,
 };
 
 /// A reply, one for each `type` on the wire. A client skips fields that it does not know.
@@ -43,6 +44,8 @@ pub enum Reply {
     ExplainInfo(ExplainInfo),
     /// The answer to `policy_diff`.
     PolicyDiffInfo(PolicyDiffInfo),
+    /// The answer to `about`.
+    AboutInfo(AboutInfo),
     /// The request was not carried out.
     Error(ErrorReply),
 }
@@ -113,7 +116,62 @@ pub struct UserInfo {
     pub allocation: Allocation,
 }
 
+/// Why a line is no reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InvalidReply {
+    /// Its type is none of this version's: whoever sent it is newer. Cut to what an error may
+    /// repeat.
+    UnknownType(String),
+    /// It is no reply of any version's, or a field has a value that it cannot have.
+    Faulty(String),
+}
+
+impl std::fmt::Display for InvalidReply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::UnknownType(name) => write!(f, "its type '{name}' is not known to this version"),
+            Self::Faulty(reason) => f.write_str(reason),
+        }
+    }
+}
+
+impl std::error::Error for InvalidReply {}
+
 impl Reply {
+    /// The words of `type`.
+    pub const NAMES: &[&str] = &[
+        "success",
+        "status_info",
+        "list_info",
+        "session_opened",
+        "session_ignored",
+        "queued",
+        "queue_info",
+        "explain_info",
+        "policy_diff_info",
+        "about_info",
+        "error",
+    ];
+
+    /// Reads a line without its newline. Unknown fields are ignored.
+    ///
+    /// # Errors
+    /// A type that is not known is told apart from a line that makes no sense.
+    pub fn from_line(line: &[u8]) -> Result<Self, InvalidReply> {
+        let error = match serde_json::from_slice(line) {
+            Ok(reply) => return Ok(reply),
+            Err(error) => error,
+        };
+        let value: Option<serde_json::Value> = serde_json::from_slice(line).ok();
+        let name = value.as_ref().and_then(|value| value.get("type")?.as_str());
+        Err(match name {
+            Some(name) if !Self::NAMES.contains(&name) => {
+                InvalidReply::UnknownType(crate::text::quote(name))
+            }
+            _ => InvalidReply::Faulty(error.to_string()),
+        })
+    }
+
     /// An error reply.
     pub fn error(code: ErrorCode, message: impl Into<String>) -> Self {
         Self::Error(ErrorReply::new(code, message))

@@ -30,6 +30,8 @@ pub enum Request {
     PolicyDiff,
     /// Root's: reads the policy files again.
     Reload,
+    /// Asks what the daemon is: its version, and which requests it knows.
+    About,
     /// Root's: a user has logged in.
     OpenSession(OpenSession),
     /// Root's: a session has ended.
@@ -155,6 +157,7 @@ impl Request {
         "explain",
         "policy_diff",
         "reload",
+        "about",
         "open_session",
         "close_session",
     ];
@@ -173,6 +176,7 @@ impl Request {
             Self::Explain(_) => "explain",
             Self::PolicyDiff => "policy_diff",
             Self::Reload => "reload",
+            Self::About => "about",
             Self::OpenSession(_) => "open_session",
             Self::CloseSession(_) => "close_session",
         }

@@ -64,6 +64,7 @@ fn may_change(request: &Request) -> bool {
             | Request::Queue
             | Request::Explain(_)
             | Request::PolicyDiff
+            | Request::About
     )
 }
 

@@ -50,7 +50,8 @@ pub(crate) fn authorise(caller: &Caller, request: &Request) -> Result<(), &'stat
         | Request::Renew(_)
         | Request::Status
         | Request::List
-        | Request::Queue => (true, ""),
+        | Request::Queue
+        | Request::About => (true, ""),
     };
     if may { Ok(()) } else { Err(sentence) }
 }
@@ -74,7 +75,8 @@ pub(crate) fn concerns(request: &Request) -> Option<u32> {
         | Request::List
         | Request::Queue
         | Request::PolicyDiff
-        | Request::Reload => None,
+        | Request::Reload
+        | Request::About => None,
     }
 }
 
@@ -102,7 +104,7 @@ mod tests {
 
     /// Each request that can be made, whom it concerns, and whether a user and an administrator
     /// with the UID 1000 may make it. Root may make every one.
-    const TABLE: [(&str, Option<u32>, bool, bool); 21] = [
+    const TABLE: [(&str, Option<u32>, bool, bool); 22] = [
         (
             r#"{"type": "request_resources", "cpu": 1}"#,
             None,
@@ -161,6 +163,7 @@ mod tests {
         ),
         (r#"{"type": "policy_diff"}"#, None, false, true),
         (r#"{"type": "reload"}"#, None, false, false),
+        (r#"{"type": "about"}"#, None, true, true),
         (
             r#"{"type": "open_session", "uid": 1000, "pid": 1}"#,
             Some(1000),

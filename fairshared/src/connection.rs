@@ -224,6 +224,7 @@ async fn carry_out<E: Enforcement>(
         Request::Explain(Explain { uid }) => operations.explain(uid.unwrap_or(caller)).await,
         Request::PolicyDiff => operations.policy_diff().await,
         Request::Reload => operations.answer_reload().await,
+        Request::About => operations.about(),
         Request::Status => operations.status(caller).await,
         Request::List => {
             let only = if sees_everybody(&asking) {

@@ -3,8 +3,8 @@
 use fairshare_core::ledger::{Account, Moment, Refusal};
 use fairshare_core::{Entitlement, Limits};
 use fairshare_protocol::{
-    Allocation, BudgetInfo, Cpus, Enforce, MemorySize, QueueEntry, Reply, StatusInfo, Tasks,
-    UserInfo, Wish,
+    AboutInfo, Allocation, BudgetInfo, Cpus, Enforce, MemorySize, QueueEntry, Reply, StatusInfo,
+    Tasks, UserInfo, Wish,
 };
 
 use super::{Operations, not_covered};
@@ -64,6 +64,14 @@ impl<E: Enforcement> Operations<E> {
             enforce: self.is_watching().then_some(Enforce::Watch),
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         }))
+    }
+
+    /// `about`: from memory, so that it is answered whatever else hangs.
+    pub(crate) fn about(&self) -> Reply {
+        Reply::AboutInfo(AboutInfo {
+            enforce: self.is_watching().then_some(Enforce::Watch),
+            ..AboutInfo::of_this_protocol(env!("CARGO_PKG_VERSION"))
+        })
     }
 
     /// `list`: everybody, or only this user.
