@@ -16,6 +16,7 @@ mod output;
 mod problem;
 mod run;
 mod show;
+mod skew;
 mod times;
 mod waiting;
 

@@ -11,8 +11,10 @@ use fairshare_protocol::{ErrorCode, Holder, Reply, Request, StatusInfo, frame, p
 
 use crate::advice;
 use crate::exit::Exit;
+use crate::layout;
 use crate::output::Outcome;
 use crate::show;
+use crate::skew::Skew;
 
 /// How many of those who hold something are named; the rest is in the JSON.
 const MOST_HOLDERS: usize = 5;
@@ -24,21 +26,37 @@ pub(crate) fn text(error: &ClientError, request: &Request, status: Option<&Statu
     let said = match error {
         ClientError::Refused(reply) if reply.code == Some(ErrorCode::PolicyWrong) => {
             // The one refusal of several lines: each problem with its place.
-            format!(
-                "the policy files have errors\n{}",
-                show::lines(&reply.error)
-            )
+            let problems = show::lines(&reply.error);
+            format!("{}{problems}", first("the policy files have errors"))
         }
         ClientError::Refused(reply) => {
             let sentence = printable(&clause(&reply.error));
-            format!("{sentence}\n{}", held(&reply.holders))
+            format!("{}{}", first(&sentence), held(&reply.holders))
         }
-        other => format!("{}\n", printable(&other.to_string())),
+        other => first(&printable(&other.to_string())),
     };
     let advice = advice::for_error(error, request, status);
     Outcome {
         stdout: String::new(),
-        stderr: format!("{NAME}fairshare:{NAME:#} {said}{}", show::lines(&advice)),
+        stderr: format!("{said}{}", show::lines(&advice)),
+        exit: Exit::of_error(error),
+    }
+}
+
+/// The sentence behind the command's name, within the terminal's width. What is to be typed stays on
+/// one line, however long, so that it can be copied.
+fn first(sentence: &str) -> String {
+    let width = layout::width_of(std::io::stderr());
+    let lines = layout::wrapped("fairshare: ", sentence, width);
+    let rest = lines.strip_prefix("fairshare:").unwrap_or(&lines);
+    format!("{NAME}fairshare:{NAME:#}{rest}")
+}
+
+/// The lines where the cause is that command and daemon are of different versions.
+pub(crate) fn skewed(error: &ClientError, skew: &Skew) -> Outcome {
+    Outcome {
+        stdout: String::new(),
+        stderr: format!("{}{}", first(&skew.sentence), show::lines(&skew.advice)),
         exit: Exit::of_error(error),
     }
 }

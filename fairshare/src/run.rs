@@ -7,7 +7,7 @@ use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::output::Outcome;
 use crate::waiting::Waiting;
-use crate::{advice, layout, names, problem, show};
+use crate::{advice, layout, names, problem, show, skew};
 
 /// Carries the command out.
 pub(crate) fn run(cli: &Cli) -> Outcome {
@@ -18,7 +18,12 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
         .map_err(names::filled_in_error);
     match answer {
         Ok(reply) if cli.json => json(&reply),
-        Ok(reply) => Outcome::done(show::reply(&reply, layout::width())),
+        Ok(reply) => Outcome {
+            stderr: skew::of_reply(&reply, &request, &client)
+                .map(|sentence| layout::wrapped("warning: ", &sentence, stderr_width()))
+                .unwrap_or_default(),
+            ..Outcome::done(show::reply(&reply, layout::width()))
+        },
         Err(error) if cli.json => problem::json(&error),
         Err(error) => {
             let status = if advice::wants_status(&error, &request) {
@@ -26,7 +31,10 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
             } else {
                 None
             };
-            problem::text(&error, &request, status.as_ref())
+            match skew::of_error(&error, &request, &client) {
+                Some(skew) => problem::skewed(&error, &skew),
+                None => problem::text(&error, &request, status.as_ref()),
+            }
         }
     }
 }
@@ -39,6 +47,10 @@ fn ask(client: &Client, request: &Request, json: bool) -> Result<Reply, ClientEr
     let answer = client.call_waiting(request, |queued| waiting.show(queued));
     waiting.end();
     answer
+}
+
+fn stderr_width() -> layout::Width {
+    layout::width_of(std::io::stderr())
 }
 
 fn json(reply: &Reply) -> Outcome {
