@@ -26,6 +26,17 @@ command's own: no_daemon, no_answer or bad_reply. A request that waits prints a
 line each time its place changes, and then its reply. A command line that cannot
 be read (exit code 2, on standard error) prints no JSON.";
 
+const DOCTOR: &str = "\
+Exit codes, as monitoring has them:
+  0  all is well; what was not looked at is no fault
+  1  warnings: it works, with a hole or against a surprise
+  2  failures: users are not limited, or cannot ask
+
+The first line is the verdict. With --json it prints one line with \"state\" (ok,
+warning or failed), \"version\" and \"checks\"; each of these has an \"id\", a
+\"state\" (also skipped), a \"summary\" and a \"remedy\", null where none is
+needed. An id keeps its meaning; of one there may be several.";
+
 /// See, ask for and give back your share of this machine.
 ///
 /// Without a command it shows your status.
@@ -109,6 +120,13 @@ Examples:
     /// lease, not beyond what the machine has left and the budgets of the user's groups.
     #[command(after_help = "Example: fairshare set alice --cpu 8 --mem 32G --for 2h")]
     Set(SetArgs),
+    /// Check this installation and say how to mend it
+    ///
+    /// It looks at the kernel, systemd, PAM's stacks, the module, the daemon and its policy. As root
+    /// it also opens a session for a UID that nobody has, reads the limits in the kernel's files and
+    /// closes it. Whoever runs it changes nothing.
+    #[command(after_help = DOCTOR)]
+    Doctor(DoctorArgs),
     /// Open or close a session, for a login hook that runs as root
     Session {
         #[command(subcommand)]
@@ -153,6 +171,13 @@ struct SetArgs {
     /// Shrink memory even below what is in use; processes may be killed
     #[arg(long)]
     force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Try the session as this user's instead: name or UID
+    #[arg(long, value_name = "USER", value_parser = names::uid)]
+    pub(crate) user: Option<u32>,
 }
 
 #[derive(Debug, Args)]

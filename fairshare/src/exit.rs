@@ -26,6 +26,17 @@ pub(crate) enum Exit {
     Failed,
     /// Ctrl-C while the request waited.
     Interrupted,
+    /// What `doctor` found.
+    Doctor(Verdict),
+}
+
+/// What `doctor` found, with the numbers that programs for monitoring share since Nagios. They are
+/// not those of the table: its help has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Well = 0,
+    Warnings = 1,
+    Failures = 2,
 }
 
 /// Each exit with its number and its words in the help.
@@ -62,6 +73,9 @@ const TABLE: [(Exit, u8, &str); 7] = [
 impl Exit {
     /// The number that the shell sees.
     pub(crate) fn number(self) -> u8 {
+        if let Self::Doctor(verdict) = self {
+            return verdict as u8;
+        }
         TABLE
             .iter()
             .find(|(exit, ..)| *exit == self)
@@ -106,7 +120,7 @@ impl From<Exit> for ExitCode {
 
 /// The table as the help shows it.
 pub(crate) fn help() -> String {
-    let mut text = String::from("Exit codes:");
+    let mut text = String::from("Exit codes, but for doctor, whose help has its own:");
     for (_, number, meaning) in TABLE {
         // Writing to a String cannot fail.
         let _ = write!(text, "\n  {number:<3}  {meaning}");

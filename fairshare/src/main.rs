@@ -2,12 +2,13 @@
 //!
 //! It asks one question, shows the answer and ends. What it knows about limits comes from the
 //! daemon; it reads no policy and no cgroup file itself, so that what it shows is what the daemon
-//! acts on.
+//! acts on. Only `doctor` looks at the machine, because it is for when the daemon does not know.
 
 #![forbid(unsafe_code)]
 
 mod advice;
 mod cli;
+mod doctor;
 mod exit;
 mod interrupt;
 mod layout;

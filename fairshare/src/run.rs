@@ -7,10 +7,13 @@ use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::output::Outcome;
 use crate::waiting::Waiting;
-use crate::{advice, layout, names, problem, show, skew};
+use crate::{advice, doctor, layout, names, problem, show, skew};
 
 /// Carries the command out.
 pub(crate) fn run(cli: &Cli) -> Outcome {
+    if let Some(args) = cli.doctor() {
+        return doctor::run(cli, args);
+    }
     let client = Client::new(cli.socket.clone(), cli.timeout);
     let request = cli.request();
     let answer = ask(&client, &request, cli.json)

@@ -27,6 +27,10 @@ pub(crate) fn reply(reply: &Reply, width: Width) -> String {
         Reply::ExplainInfo(info) => policy::explained(info, width),
         Reply::PolicyDiffInfo(info) => policy::difference(info, width),
         Reply::SessionOpened(session) => opened(session, width),
+        Reply::AboutInfo(about) => {
+            let text = format!("fairshared {}", printable(&about.version));
+            wrapped("", &text, width)
+        }
         Reply::Error(error) => wrapped("", &printable(&error.error), width),
         _ => "the daemon gave an answer that this version cannot show; see it with --json\n"
             .to_owned(),

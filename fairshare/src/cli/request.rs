@@ -4,12 +4,21 @@ use fairshare_protocol::{
     CloseSession, Explain, OpenSession, Release, Renew, Request, Resize, Set, Wait, Wish,
 };
 
-use super::{Cli, Command, PolicyAction, SessionAction, WishArgs};
+use super::{Cli, Command, DoctorArgs, PolicyAction, SessionAction, WishArgs};
 
 impl Cli {
+    /// Whether the machine is to be looked at, instead of a question to the daemon.
+    pub(crate) fn doctor(&self) -> Option<&DoctorArgs> {
+        match &self.command {
+            Some(Command::Doctor(args)) => Some(args),
+            _ => None,
+        }
+    }
+
     /// What to ask the daemon.
     pub(crate) fn request(&self) -> Request {
         match &self.command {
+            Some(Command::Doctor(_)) => Request::About,
             None | Some(Command::Status) => Request::Status,
             Some(Command::Resize(args)) => Request::Resize(Resize {
                 wish: args.wish.read(),
