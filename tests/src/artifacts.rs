@@ -126,11 +126,11 @@ fn pieces(release: &Path, examples: &Path) -> Vec<Piece> {
             0o644,
         ),
         example(
-            "systemd/fairshared.service",
+            "../packaging/systemd/fairshared.service",
             "/etc/systemd/system/fairshared.service".into(),
         ),
         example(
-            "systemd/fairshared.socket",
+            "../packaging/systemd/fairshared.socket",
             "/etc/systemd/system/fairshared.socket".into(),
         ),
         example("pam.d/sshd", "/etc/pam.d/sshd".into()),

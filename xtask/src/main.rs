@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod dist;
 mod header;
 mod layering;
 mod machines;
@@ -44,6 +45,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Build the packages that an administrator installs, in target/dist
+    Dist,
     /// Install the Debian packages that building and testing need
     Setup,
     /// Write include/fairshare.h anew from the C library
@@ -65,6 +68,7 @@ fn run(task: Task) -> Result<()> {
         Task::Demo { shell } => machines::demo(shell),
         Task::Test { steps } => test::run(&steps),
         Task::Bench { arguments } => machines::bench(&arguments),
+        Task::Dist => dist::run(),
         Task::Setup => setup::run(),
         Task::Header => header::write(),
     }

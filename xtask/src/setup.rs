@@ -4,7 +4,7 @@ use crate::problem::{Problem, Result};
 use crate::program;
 
 /// The packages, with what needs them.
-const PACKAGES: [(&str, &str); 15] = [
+const PACKAGES: [(&str, &str); 18] = [
     // To build.
     ("gcc", "links, and builds SQLite and the C examples"),
     ("g++", "the C header is tried from C++ too"),
@@ -15,6 +15,9 @@ const PACKAGES: [(&str, &str); 15] = [
     ("libc6-dev", "headers for gcc"),
     ("libpam0g-dev", "the module links to libpam"),
     ("pkg-config", "tells the C example the flags"),
+    ("dpkg-dev", "makes the Debian packages"),
+    ("debhelper", "knows what each Debian package has to do"),
+    ("lintian", "looks at the Debian packages"),
     // To try.
     ("mmdebstrap", "builds the image of a machine"),
     (

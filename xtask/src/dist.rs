@@ -1,0 +1,140 @@
+//! Builds what an administrator installs.
+//!
+//! [`tree`] lays everything out in the places where it is installed; debhelper makes the packages
+//! of that, and lintian looks at them. What a package does, and which file belongs to which, is in
+//! `packaging/debian`.
+
+mod changelog;
+mod tree;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::machines;
+use crate::problem::{Problem, Result};
+use crate::program;
+use crate::setup;
+
+/// The version of all crates, and so of the packages.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Reproducible builds' name for the time that a build goes by.
+const EPOCH_VARIABLE: &str = "SOURCE_DATE_EPOCH";
+
+/// Builds fairshare, and from it the packages in `target/dist`.
+pub(crate) fn run() -> Result<()> {
+    setup::run()?;
+    machines::build()?;
+    packages()
+}
+
+/// Makes the packages of what is built.
+pub(crate) fn packages() -> Result<()> {
+    let epoch = epoch()?;
+    let dist = target().join("dist");
+    let stage = dist.join(format!("build/fairshare-{VERSION}"));
+    let built = remove_then_make(&stage)?;
+    tree::lay_out(&target().join("release"), &built.join("root"))?;
+    debianise(&built.join("debian"), &epoch)?;
+
+    let mut build = program::command("dpkg-buildpackage", &BUILD);
+    program::run(build.current_dir(&built).env(EPOCH_VARIABLE, &epoch))?;
+    let made = debs(&dist.join("build"))?;
+    for old in debs(&dist)? {
+        fs::remove_file(&old).map_err(Problem::io("remove", &old))?;
+    }
+    let mut packages = Vec::new();
+    for deb in made {
+        let package = dist.join(deb.file_name().unwrap_or_default());
+        fs::rename(&deb, &package).map_err(Problem::io("rename", &deb))?;
+        packages.push(package);
+    }
+    lint(&packages)?;
+    for package in &packages {
+        println!("{}", package.display());
+    }
+    Ok(())
+}
+
+/// Only packages, unsigned, of the folder as it is.
+const BUILD: [&str; 4] = [
+    "--build=binary",
+    "--no-sign",
+    "--no-pre-clean",
+    "--no-check-builddeps",
+];
+
+/// Fails where lintian has something to say that no override explains.
+fn lint(packages: &[PathBuf]) -> Result<()> {
+    let mut lintian = program::command("lintian", &["--fail-on=error,warning", "--allow-root"]);
+    program::run(lintian.args(packages))
+}
+
+/// The folder `debian` of the source package.
+fn debianise(debian: &Path, epoch: &str) -> Result<()> {
+    let packaging = program::workspace().join("packaging");
+    tree::copy_folder(&packaging.join("debian"), debian)?;
+    let units = packaging.join("systemd");
+    for kind in ["service", "socket"] {
+        // debhelper's name for the unit 'fairshared' in the package 'fairshare'.
+        let unit = debian.join(format!("fairshare.fairshared.{kind}"));
+        tree::copy(&units.join(format!("fairshared.{kind}")), &unit, 0o644)?;
+    }
+    let path = program::workspace().join("CHANGELOG.md");
+    let text = fs::read_to_string(&path).map_err(Problem::io("read", &path))?;
+    let entry = changelog::entry(&text, VERSION, &mail_date(epoch)?)?;
+    let path = debian.join("changelog");
+    fs::write(&path, entry).map_err(Problem::io("write", &path))
+}
+
+/// The time that all of a package's files have: the last commit's, unless the environment has one.
+fn epoch() -> Result<String> {
+    if let Ok(epoch) = env::var(EPOCH_VARIABLE) {
+        return Ok(epoch);
+    }
+    let output = program::output(&mut program::command("git", &["log", "-1", "--format=%ct"]));
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
+    match text {
+        Ok(text) if !text.is_empty() => Ok(text),
+        _ => Err(Problem::new(format!(
+            "this is no checkout of git: set {EPOCH_VARIABLE} to the time of its last change, in \
+             seconds since 1970"
+        ))),
+    }
+}
+
+/// As a changelog of Debian has it.
+fn mail_date(epoch: &str) -> Result<String> {
+    let mut date = program::command("date", &["--utc", "--rfc-email", "--date"]);
+    let output = program::output(date.arg(format!("@{epoch}")).env("LC_ALL", "C"))?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    } else {
+        Err(Problem::new(format!(
+            "{EPOCH_VARIABLE} is '{epoch}', which is no number of seconds"
+        )))
+    }
+}
+
+/// Where cargo puts what it builds.
+pub(super) fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || program::workspace().join("target"),
+        |path| program::workspace().join(path),
+    )
+}
+
+fn remove_then_make(folder: &Path) -> Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(Problem::io("remove", folder))?;
+    }
+    fs::create_dir_all(folder).map_err(Problem::io("create", folder))?;
+    Ok(folder.to_owned())
+}
+
+/// The packages that lie in a folder, by name.
+fn debs(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = tree::entries(folder)?;
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "deb"));
+    Ok(found)
+}
