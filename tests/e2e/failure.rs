@@ -102,10 +102,7 @@ pub(crate) fn a_hanging_daemon_delays_no_login_past_the_deadline(machine: &Machi
 /// With `on_failure=deny` a user without a daemon is refused with a message; root gets in.
 pub(crate) fn deny_refuses_users_and_never_root(machine: &Machine) -> Outcome {
     machine.add_pam_line("sshd", "on_failure=deny")?;
-    machine.root(
-        "sed -i 's/^session optional pam_fairshare/session required pam_fairshare/' \
-                  /etc/pam.d/sshd",
-    )?;
+    machine.root("sed -i '/pam_fairshare.so/s/optional/required/' /etc/pam.d/common-session")?;
     put_policy(machine, POLICY)?;
     assert_eq!(machine.ssh("alice").ok("echo in")?.text(), "in");
     machine.stop_daemon()?;

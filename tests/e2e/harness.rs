@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use fairshare_tests::{Artifacts, LabError, Machine, Progress, Release, host, kept};
+use fairshare_tests::{Artifacts, LabError, Machine, Packages, Progress, Release, host, kept};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Which Debian to boot.
@@ -163,15 +163,25 @@ fn release() -> Result<Release, LabError> {
 
 /// A machine with fairshare installed.
 fn ready(release: Release) -> Result<Machine, LabError> {
-    let artifacts = Artifacts::complete()?;
     let progress = Progress::fitting();
-    let machine = if env::var_os(KEPT_VARIABLE).is_some_and(|value| value == "1") {
+    let keep = env::var_os(KEPT_VARIABLE).is_some_and(|value| value == "1");
+    let packages = Packages::built();
+    let machine = if keep {
         kept::up(release, progress)?
     } else {
+        // Says what is missing before it takes its time.
+        packages
+            .as_ref()
+            .map_err(|error| LabError::other(error.to_string()))?;
         Machine::boot(release, progress)?
     };
     let step = progress.step("installing fairshare");
-    machine.install(&artifacts)?;
+    if keep && machine.has_packages()? {
+        // Within seconds, for whoever tries a change.
+        machine.replace(&Artifacts::present().0)?;
+    } else {
+        machine.install(&packages?)?;
+    }
     step.done();
     Ok(machine)
 }

@@ -1,9 +1,10 @@
 //! End-to-end scenarios in a real machine.
 //!
-//! `cargo test -p fairshare-tests --test e2e` boots one machine, installs what
-//! `cargo build --release` made, and runs one scenario after the other in it. Which Debian it is
+//! `cargo test -p fairshare-tests --test e2e` boots one machine, installs the packages that
+//! `cargo xtask dist` made, and runs one scenario after the other in it. Which Debian it is
 //! says `FAIRSHARE_LAB_RELEASE` (debian13 unless set); with `FAIRSHARE_LAB_KEPT=1` the machine
-//! that `lab up` keeps is used, which saves the boot.
+//! that `lab up` keeps is used, which saves the boot, with what `cargo build --release` made in the
+//! place of what the packages installed.
 //!
 //! A scenario is a function of the machine in a file by topic, and a line in the table below.
 //! Before each, [`Machine::reset`](fairshare_tests::Machine::reset) brings the machine back to
@@ -18,6 +19,7 @@ mod kernel;
 mod lease;
 mod limits;
 mod login;
+mod packages;
 mod placement;
 mod policy;
 mod queue;
@@ -79,7 +81,10 @@ fn main() -> ExitCode {
         failure::the_bus_may_die_and_come_back,
         failure::a_full_disk_costs_no_login,
         failure::the_end_of_the_daemon_lifts_no_limit,
-        failure::a_wrong_policy_ends_the_start;
+        failure::a_wrong_policy_ends_the_start,
+        packages::the_module_comes_after_pam_systemd,
+        packages::an_upgrade_loses_nothing,
+        packages::removed_it_leaves_nothing_and_comes_back;
         alone:
         limits::a_memory_hog_dies_alone,
         directory::a_large_group_slows_no_login,

@@ -53,12 +53,6 @@ pub(crate) fn user_managers_and_tmux_stay_inside(machine: &Machine) -> Outcome {
 /// `su` and `sudo` stay in the slice of whoever typed them, and no session is counted for them.
 pub(crate) fn su_and_sudo_stay_with_the_caller(machine: &Machine) -> Outcome {
     put_policy(machine, POLICY)?;
-    for service in ["su", "su-l", "sudo", "sudo-i"] {
-        machine.root(&format!(
-            "grep -q common-session /etc/pam.d/{service} || exit 0"
-        ))?;
-    }
-    machine.root("printf 'session optional pam_fairshare.so\\n' >> /etc/pam.d/common-session")?;
     let mut session = machine.ssh("alice").open()?;
     assert_in(
         &session.run("sudo cat /proc/self/cgroup </dev/null")?.ok()?,

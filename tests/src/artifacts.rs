@@ -1,9 +1,8 @@
-//! What was built, and where each piece goes in a machine.
+//! What was built, and where each piece goes in a machine that has the packages.
 //!
-//! The pieces lie where Debian packages would put them, so that a test meets the paths that an
-//! administrator will meet.
+//! Puts a change in place within seconds; what is installed to be tested are the
+//! [packages](crate::packages).
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,6 +18,8 @@ pub const POLICY: &str = "/etc/fairshare/policy.d/default.yaml";
 pub const EXAMPLES: &str = "/usr/share/doc/fairshare/examples";
 /// The folder of PAM modules, and of libraries above it.
 const MODULES: &str = "/usr/lib/x86_64-linux-gnu/security";
+/// The folder of systemd's units, as the package has it.
+pub(crate) const UNITS: &str = "/lib/systemd/system";
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 /// For packing some 20 MB.
 const PACK_BOUND: Duration = Duration::from_secs(60);
@@ -41,27 +42,15 @@ pub struct Artifacts {
 }
 
 impl Artifacts {
-    /// Everything that an installation has; an error names all that is missing.
-    pub fn complete() -> Result<Self> {
-        let (artifacts, missing) = Self::present();
-        if missing.is_empty() {
-            return Ok(artifacts);
-        }
-        let mut text = String::from("not everything is there to be installed:");
-        for line in missing {
-            // Writing to a string does not fail.
-            let _ = write!(text, "\n  {line}");
-        }
-        Err(LabError::Other(text))
-    }
-
     /// What is there by now, and a line on each thing that is not.
     pub fn present() -> (Self, Vec<String>) {
         let examples = host::workspace().join("examples");
-        let (pieces, missing): (Vec<_>, Vec<_>) =
-            pieces(&host::target().join("release"), &examples)
-                .into_iter()
-                .partition(|piece| piece.local.exists());
+        let (pieces, missing): (Vec<_>, Vec<_>) = pieces(
+            &host::target().join("release"),
+            &host::workspace().join("packaging"),
+        )
+        .into_iter()
+        .partition(|piece| piece.local.exists());
         let missing = missing
             .iter()
             .map(|piece| format!("'{}' ({})", piece.local.display(), piece.origin))
@@ -99,18 +88,18 @@ impl Artifacts {
 }
 
 /// The table of all pieces.
-fn pieces(release: &Path, examples: &Path) -> Vec<Piece> {
+fn pieces(release: &Path, packaging: &Path) -> Vec<Piece> {
     let built = |name: &str, remote: String, mode| Piece {
         local: release.join(name),
         remote,
         mode,
         origin: "'cargo build --release' makes it",
     };
-    let example = |name: &str, remote: String| Piece {
-        local: examples.join(name),
-        remote,
+    let unit = |name: &str| Piece {
+        local: packaging.join("systemd").join(name),
+        remote: format!("{UNITS}/{name}"),
         mode: 0o644,
-        origin: "one of the examples",
+        origin: "it is in the checkout",
     };
     vec![
         built("fairshared", "/usr/sbin/fairshared".into(), 0o755),
@@ -125,16 +114,8 @@ fn pieces(release: &Path, examples: &Path) -> Vec<Piece> {
             format!("{LIBRARIES}/libfairshare.so.0"),
             0o644,
         ),
-        example(
-            "../packaging/systemd/fairshared.service",
-            "/etc/systemd/system/fairshared.service".into(),
-        ),
-        example(
-            "../packaging/systemd/fairshared.socket",
-            "/etc/systemd/system/fairshared.socket".into(),
-        ),
-        example("pam.d/sshd", "/etc/pam.d/sshd".into()),
-        example("policy.d/default.yaml", POLICY.into()),
+        unit("fairshared.service"),
+        unit("fairshared.socket"),
     ]
 }
 
@@ -175,7 +156,7 @@ mod tests {
     fn what_is_missing_is_named_with_its_origin() {
         let all = pieces(
             Path::new("/nowhere/release"),
-            Path::new("/nowhere/examples"),
+            Path::new("/nowhere/packaging"),
         );
         assert!(
             all.iter()

@@ -1,4 +1,4 @@
-//! Installs fairshare in a machine, and starts, stops and restarts its daemon.
+//! Starts, stops and restarts the daemon in a machine, and puts another in its place.
 
 use std::time::Duration;
 
@@ -6,27 +6,17 @@ use crate::artifacts::Artifacts;
 use crate::error::Result;
 use crate::machine::Machine;
 
-/// For unpacking, and for the daemon to say that it is ready.
+/// For unpacking.
 const INSTALL_BOUND: Duration = Duration::from_secs(120);
 /// For starting or stopping the daemon.
 const DAEMON_BOUND: Duration = Duration::from_secs(60);
 
-/// What is put in place once all files are there. The pristine configuration is kept for
-/// [`Machine::reset`].
-const INSTALL: &str = r"
+/// What is put in place of what the packages installed.
+const REPLACE: &str = r"
 set -e
 tar --extract --no-overwrite-dir --directory /
-if [ -e /usr/lib/x86_64-linux-gnu/libfairshare.so.0 ]; then
-    ln -sf libfairshare.so.0 /usr/lib/x86_64-linux-gnu/libfairshare.so
-fi
 ldconfig
 systemctl daemon-reload
-mkdir -p /etc/fairshare
-pristine=/var/lib/fairshare-lab/pristine
-rm -rf $pristine
-mkdir -p $pristine/systemd
-cp -a /etc/pam.d /etc/fairshare /etc/group /etc/gshadow /etc/nsswitch.conf $pristine
-cp -a /etc/systemd/system $pristine/systemd
 ";
 
 /// Stops the daemon and its socket, if they run.
@@ -34,7 +24,7 @@ const STOP: &str = "systemctl stop fairshared.socket fairshared.service\n";
 
 /// Starts the daemon where it is installed, and shows why when that fails.
 pub(crate) const START: &str = r"
-[ -e /usr/sbin/fairshared ] && [ -e /etc/systemd/system/fairshared.service ] || exit 0
+[ -e /usr/sbin/fairshared ] && [ -e /lib/systemd/system/fairshared.service ] || exit 0
 systemctl start fairshared.service && exit 0
 systemctl status --no-pager --lines=0 fairshared.service
 journalctl --no-pager --unit fairshared.service --lines 40 --output cat
@@ -42,19 +32,13 @@ exit 1
 ";
 
 impl Machine {
-    /// Puts the pieces in place and starts the daemon with them, if it is one of them.
-    ///
-    /// Also puts newer pieces in the place of older ones.
-    pub fn install(&self, artifacts: &Artifacts) -> Result<()> {
+    /// Puts what was built in the place of what is installed, and restarts the daemon.
+    pub fn replace(&self, artifacts: &Artifacts) -> Result<()> {
         self.as_root()
             .bound(INSTALL_BOUND)
             .input(artifacts.pack()?)
-            .ok(INSTALL)?;
-        let there = "test -e /etc/systemd/system/fairshared.service -a -e /usr/sbin/fairshared";
-        if self.as_root().run(there)?.success() {
-            self.restart_daemon()?;
-        }
-        Ok(())
+            .ok(REPLACE)?;
+        self.restart_daemon()
     }
 
     /// Stops the daemon and its socket, and starts them again.

@@ -7,11 +7,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::artifacts::{Artifacts, POLICY};
+use crate::artifacts::POLICY;
 use crate::command::{self, Output};
 use crate::error::{LabError, Result};
 use crate::host;
 use crate::machine::Machine;
+use crate::packages::Packages;
 use crate::progress::Progress;
 use crate::release::Release;
 use crate::session::Session;
@@ -50,9 +51,10 @@ const RELEASE_BOUND: Duration = Duration::from_secs(10);
 pub fn run(shell: bool) -> Result<()> {
     let progress = Progress::fitting();
     let stage = Stage::fitting();
+    let packages = Packages::built()?;
     let machine = Machine::boot(Release::Debian13, progress)?;
     let step = progress.step("installing fairshare");
-    machine.install(&Artifacts::complete()?)?;
+    machine.install(&packages)?;
     machine.push(
         &host::workspace().join("tests/demo-policy.yaml"),
         POLICY,

@@ -10,6 +10,7 @@ use crate::artifacts::Artifacts;
 use crate::command::quoted;
 use crate::error::{LabError, Result};
 use crate::kept;
+use crate::packages::Packages;
 use crate::progress::Progress;
 use crate::release::Release;
 
@@ -43,7 +44,7 @@ enum Action {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
-    /// Install what is built (cargo build --release) and restart the daemon
+    /// Put what is built (cargo build --release) in place and restart the daemon
     Push {
         /// Which Debian
         release: Release,
@@ -116,12 +117,15 @@ fn ssh(release: Release, user: &str, words: &[String]) -> Result<()> {
 
 fn push(release: Release) -> Result<()> {
     let machine = kept::get(release)?;
+    let start = Instant::now();
+    if !machine.has_packages()? {
+        machine.install(&Packages::built()?)?;
+    }
     let (artifacts, missing) = Artifacts::present();
     for line in missing {
         eprintln!("missing: {line}");
     }
-    let start = Instant::now();
-    machine.install(&artifacts)?;
+    machine.replace(&artifacts)?;
     println!("installed in {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }

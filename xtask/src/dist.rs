@@ -10,6 +10,7 @@ mod tree;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::machines;
 use crate::problem::{Problem, Result};
@@ -25,7 +26,18 @@ const EPOCH_VARIABLE: &str = "SOURCE_DATE_EPOCH";
 pub(crate) fn run() -> Result<()> {
     setup::run()?;
     machines::build()?;
-    packages()
+    checked_packages()
+}
+
+/// Makes the packages of what is built, and has them looked at.
+pub(crate) fn checked_packages() -> Result<()> {
+    packages()?;
+    let packages = debs(&target().join("dist"))?;
+    lint(&packages)?;
+    for package in &packages {
+        println!("{}", package.display());
+    }
+    Ok(())
 }
 
 /// Makes the packages of what is built.
@@ -38,22 +50,31 @@ pub(crate) fn packages() -> Result<()> {
     debianise(&built.join("debian"), &epoch)?;
 
     let mut build = program::command("dpkg-buildpackage", &BUILD);
-    program::run(build.current_dir(&built).env(EPOCH_VARIABLE, &epoch))?;
+    quietly(build.current_dir(&built).env(EPOCH_VARIABLE, &epoch))?;
     let made = debs(&dist.join("build"))?;
     for old in debs(&dist)? {
         fs::remove_file(&old).map_err(Problem::io("remove", &old))?;
     }
-    let mut packages = Vec::new();
     for deb in made {
         let package = dist.join(deb.file_name().unwrap_or_default());
         fs::rename(&deb, &package).map_err(Problem::io("rename", &deb))?;
-        packages.push(package);
-    }
-    lint(&packages)?;
-    for package in &packages {
-        println!("{}", package.display());
     }
     Ok(())
+}
+
+/// Runs a program that says much, which is shown when it fails.
+fn quietly(command: &mut Command) -> Result<()> {
+    let output = program::output(command)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(Problem::new(format!(
+        "'{}' failed: {}\n{}",
+        command.get_program().display(),
+        output.status,
+        String::from_utf8_lossy(&said)
+    )))
 }
 
 /// Only packages, unsigned, of the folder as it is.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::thread;
 
+use crate::dist;
 use crate::problem::{Problem, Result};
 use crate::program;
 use crate::setup;
@@ -28,6 +29,7 @@ pub(crate) fn build() -> Result<()> {
 pub(crate) fn demo(shell: bool) -> Result<()> {
     setup::run()?;
     build()?;
+    dist::packages()?;
     let mut command =
         program::cargo(&["run", "--quiet", "--package=fairshare-tests", "--bin=demo"]);
     if shell {
@@ -40,6 +42,7 @@ pub(crate) fn demo(shell: bool) -> Result<()> {
 pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     setup::run()?;
     build()?;
+    dist::packages()?;
     let mut command = program::cargo(&["run", "--quiet", "--release"]);
     command
         .args(["--package=fairshare-tests", "--bin=bench", "--"])

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 
+use crate::dist;
 use crate::header;
 use crate::layering;
 use crate::machines;
@@ -26,7 +27,7 @@ pub(crate) enum Step {
     Unit,
     /// The documentation builds without a warning
     Doc,
-    /// The scenarios in real machines, Debian 12 and 13
+    /// The packages, and the scenarios in real machines with them, Debian 12 and 13
     E2e,
 }
 
@@ -62,6 +63,10 @@ impl Step {
                 Part {
                     name: "release build",
                     run: machines::build,
+                },
+                Part {
+                    name: "packages",
+                    run: dist::checked_packages,
                 },
                 Part {
                     name: "e2e",

@@ -4,7 +4,7 @@ use std::env;
 use std::time::{Duration, Instant};
 
 use fairshare_tests::artifacts::POLICY;
-use fairshare_tests::{Artifacts, LabError, Machine, Progress, Release, Result};
+use fairshare_tests::{LabError, Machine, Packages, Progress, Release, Result};
 use serde::de::DeserializeOwned;
 
 use crate::figures::Figures;
@@ -22,10 +22,10 @@ pub(crate) fn measure(release: Release, rounds: u32) -> Result<Figures> {
         start: Instant::now(),
         progress: Progress::fitting(),
     };
-    let artifacts = Artifacts::complete()?;
+    let packages = Packages::built()?;
     let machine = Machine::boot(release, run.progress)?;
     let step = run.progress.step("installing fairshare");
-    machine.install(&artifacts)?;
+    machine.install(&packages)?;
     machine.write(POLICY, LOGIN_POLICY, 0o644)?;
     machine.restart_daemon()?;
     let program = env::current_exe().map_err(LabError::io("find", "/proc/self/exe"))?;

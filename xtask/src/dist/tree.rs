@@ -12,14 +12,20 @@ const DATA: u32 = 0o644;
 
 /// What is committed and has one place. The units are not among it: debhelper and rpm each know
 /// theirs.
-const COMMITTED: [(&str, &str); 4] = [
+const COMMITTED: [(&str, &str, u32); 5] = [
     (
         "examples/policy.d/default.yaml",
         "etc/fairshare/policy.d/default.yaml",
+        DATA,
     ),
-    ("include/fairshare.h", "usr/include/fairshare.h"),
-    ("docs/policy.md", "usr/share/doc/fairshare/policy.md"),
-    ("README.md", "usr/share/doc/fairshare/README.md"),
+    ("include/fairshare.h", "usr/include/fairshare.h", DATA),
+    ("docs/policy.md", "usr/share/doc/fairshare/policy.md", DATA),
+    ("README.md", "usr/share/doc/fairshare/README.md", DATA),
+    (
+        "packaging/scripts/lift-limits",
+        "usr/libexec/fairshare/lift-limits",
+        PROGRAM,
+    ),
 ];
 
 /// Folders of which every file that is there is installed.
@@ -61,8 +67,8 @@ pub(super) fn lay_out(release: &Path, root: &Path) -> Result<()> {
     ] {
         copy(&release.join(name), &root.join(place), mode)?;
     }
-    for (from, place) in COMMITTED {
-        copy(&workspace.join(from), &root.join(place), DATA)?;
+    for (from, place, mode) in COMMITTED {
+        copy(&workspace.join(from), &root.join(place), mode)?;
     }
     for (from, place) in FOLDERS {
         copy_folder(&workspace.join(from), &root.join(place))?;
