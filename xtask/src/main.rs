@@ -6,9 +6,11 @@ mod dist;
 mod header;
 mod layering;
 mod machines;
+mod metadata;
 mod problem;
 mod program;
 mod setup;
+mod supply;
 mod test;
 
 use std::process::ExitCode;

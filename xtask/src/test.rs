@@ -11,6 +11,7 @@ use crate::machines;
 use crate::problem::{Problem, Result};
 use crate::program;
 use crate::setup;
+use crate::supply;
 
 /// A step, in the order in which they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -21,6 +22,8 @@ pub(crate) enum Step {
     Clippy,
     /// Each crate depends only on what it may
     Layering,
+    /// What comes from others has the licences, versions and sources that deny.toml allows
+    Supply,
     /// include/fairshare.h is what the C library says
     Header,
     /// The tests of each crate
@@ -37,6 +40,7 @@ impl Step {
             Self::Fmt => "fmt",
             Self::Clippy => "clippy",
             Self::Layering => "layering",
+            Self::Supply => "supply",
             Self::Header => "header",
             Self::Unit => "unit",
             Self::Doc => "doc",
@@ -56,6 +60,7 @@ impl Step {
             Self::Fmt => one(fmt),
             Self::Clippy => one(clippy),
             Self::Layering => one(layering::check),
+            Self::Supply => one(supply::check),
             Self::Header => one(header::check),
             Self::Unit => one(unit),
             Self::Doc => one(doc),
