@@ -12,9 +12,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::glibc;
 use crate::machines;
 use crate::problem::{Problem, Result};
 use crate::program;
+use crate::sbom;
 use crate::setup;
 
 /// The version of all crates, and so of the packages.
@@ -45,12 +47,16 @@ pub(crate) fn packages() -> Result<()> {
     let epoch = epoch()?;
     let dist = target().join("dist");
     let stage = dist.join(format!("build/fairshare-{VERSION}"));
-    let built = remove_then_make(&stage)?;
-    tree::lay_out(&target().join("release"), &built.join("root"))?;
-    debianise(&built.join("debian"), &epoch)?;
+    let staged = remove_then_make(&stage)?;
+    let release = target().join("release");
+    glibc::check(&release)?;
+    let root = staged.join("root");
+    tree::lay_out(&release, &root)?;
+    sbom::write(&root.join(tree::SBOM), &epoch)?;
+    debianise(&staged.join("debian"), &epoch)?;
 
     let mut build = program::command("dpkg-buildpackage", &BUILD);
-    quietly(build.current_dir(&built).env(EPOCH_VARIABLE, &epoch))?;
+    quietly(build.current_dir(&staged).env(EPOCH_VARIABLE, &epoch))?;
     let made = debs(&dist.join("build"))?;
     for old in debs(&dist)? {
         fs::remove_file(&old).map_err(Problem::io("remove", &old))?;

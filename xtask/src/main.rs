@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod dist;
+mod glibc;
 mod header;
 mod layering;
 mod machines;
 mod metadata;
 mod problem;
 mod program;
+mod sbom;
 mod setup;
 mod supply;
 mod test;

@@ -10,6 +10,9 @@ use crate::program;
 const PROGRAM: u32 = 0o755;
 const DATA: u32 = 0o644;
 
+/// The bill of materials, which is written when everything else is there.
+pub(super) const SBOM: &str = "usr/share/doc/fairshare/sbom.spdx.json";
+
 /// What is committed and has one place. The units are not among it: debhelper and rpm each know
 /// theirs.
 const COMMITTED: [(&str, &str, u32); 5] = [
@@ -101,7 +104,7 @@ fn place(folder: &str, name: &str) -> Option<String> {
             if let Some(program) = name.strip_suffix(".bash") {
                 // bash looks for the bare name of the program.
                 Some(format!("usr/share/bash-completion/completions/{program}"))
-            } else if name.ends_with(".fish") {
+            } else if name.strip_suffix(".fish").is_some() {
                 Some(format!("usr/share/fish/vendor_completions.d/{name}"))
             } else if name.starts_with('_') {
                 Some(format!("usr/share/zsh/vendor-completions/{name}"))
