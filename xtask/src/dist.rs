@@ -5,6 +5,8 @@
 //! `packaging/debian`.
 
 mod changelog;
+mod rpm;
+mod selinux;
 mod tree;
 
 use std::env;
@@ -15,7 +17,7 @@ use std::process::Command;
 use crate::glibc;
 use crate::machines;
 use crate::problem::{Problem, Result};
-use crate::program;
+use crate::program::{self, target};
 use crate::sbom;
 use crate::setup;
 
@@ -31,23 +33,28 @@ pub(crate) fn run() -> Result<()> {
     checked_packages()
 }
 
-/// Makes the packages of what is built, and has them looked at.
+/// Makes the packages of what is built, of either kind, and has them looked at.
 pub(crate) fn checked_packages() -> Result<()> {
     packages()?;
-    let packages = debs(&target().join("dist"))?;
-    lint(&packages)?;
-    for package in &packages {
+    let dist = target().join("dist");
+    let debs = debs(&dist)?;
+    lint(&debs)?;
+    let root = stage(&dist).join("root");
+    for rpm in rpm::build(&root, &debs, &dist.join("build/rpm"), &epoch()?)? {
+        let package = dist.join(rpm.file_name().unwrap_or_default());
+        fs::rename(&rpm, &package).map_err(Problem::io("rename", &rpm))?;
+    }
+    for package in made_before(&dist)? {
         println!("{}", package.display());
     }
     Ok(())
 }
 
-/// Makes the packages of what is built.
+/// Makes the Debian packages of what is built.
 pub(crate) fn packages() -> Result<()> {
     let epoch = epoch()?;
     let dist = target().join("dist");
-    let stage = dist.join(format!("build/fairshare-{VERSION}"));
-    let staged = remove_then_make(&stage)?;
+    let staged = remove_then_make(&stage(&dist))?;
     let release = target().join("release");
     glibc::check(&release)?;
     let root = staged.join("root");
@@ -58,7 +65,7 @@ pub(crate) fn packages() -> Result<()> {
     let mut build = program::command("dpkg-buildpackage", &BUILD);
     quietly(build.current_dir(&staged).env(EPOCH_VARIABLE, &epoch))?;
     let made = debs(&dist.join("build"))?;
-    for old in debs(&dist)? {
+    for old in made_before(&dist)? {
         fs::remove_file(&old).map_err(Problem::io("remove", &old))?;
     }
     for deb in made {
@@ -143,12 +150,9 @@ fn mail_date(epoch: &str) -> Result<String> {
     }
 }
 
-/// Where cargo puts what it builds.
-pub(super) fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || program::workspace().join("target"),
-        |path| program::workspace().join(path),
-    )
+/// Where the tree is laid out that every package is made of.
+fn stage(dist: &Path) -> PathBuf {
+    dist.join(format!("build/fairshare-{VERSION}"))
 }
 
 fn remove_then_make(folder: &Path) -> Result<PathBuf> {
@@ -159,7 +163,17 @@ fn remove_then_make(folder: &Path) -> Result<PathBuf> {
     Ok(folder.to_owned())
 }
 
-/// The packages that lie in a folder, by name.
+/// Packages of either kind that lie in a folder.
+fn made_before(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = tree::entries(folder)?;
+    found.retain(|path| {
+        let extension = path.extension();
+        extension.is_some_and(|extension| extension == "deb" || extension == "rpm")
+    });
+    Ok(found)
+}
+
+/// The Debian packages that lie in a folder, by name.
 fn debs(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut found = tree::entries(folder)?;
     found.retain(|path| path.extension().is_some_and(|extension| extension == "deb"));

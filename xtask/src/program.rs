@@ -16,6 +16,12 @@ pub(crate) fn workspace() -> PathBuf {
         .map_or_else(|| package.clone(), Path::to_path_buf)
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    let given = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
+    workspace().join(given)
+}
+
 /// A program with its arguments, to be run at the top of the checkout.
 pub(crate) fn command(program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);

@@ -4,7 +4,7 @@ use crate::problem::{Problem, Result};
 use crate::program;
 
 /// The packages, with what needs them.
-const PACKAGES: [(&str, &str); 18] = [
+const PACKAGES: [(&str, &str); 21] = [
     // To build.
     ("gcc", "links, and builds SQLite and the C examples"),
     ("g++", "the C header is tried from C++ too"),
@@ -18,6 +18,9 @@ const PACKAGES: [(&str, &str); 18] = [
     ("dpkg-dev", "makes the Debian packages"),
     ("debhelper", "knows what each Debian package has to do"),
     ("lintian", "looks at the Debian packages"),
+    ("rpm", "makes the RPMs and looks at them"),
+    ("checkpolicy", "compiles the SELinux policy"),
+    ("semodule-utils", "packs the SELinux policy"),
     // To try.
     ("mmdebstrap", "builds the image of a machine"),
     (

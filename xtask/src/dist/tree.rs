@@ -52,7 +52,7 @@ const EXPECTED: [&str; 8] = [
 /// Lays out everything that is installed below `root`, with what cargo built in `release`.
 pub(super) fn lay_out(release: &Path, root: &Path) -> Result<()> {
     let workspace = program::workspace();
-    let libraries = format!("usr/lib/{}", multiarch()?);
+    let libraries = libraries()?;
     let modules = format!("{libraries}/security");
     for (name, place, mode) in [
         ("fairshared", "usr/sbin/fairshared".to_owned(), PROGRAM),
@@ -134,6 +134,11 @@ fn pkg_config(workspace: &Path, root: &Path, libraries: &str) -> Result<()> {
     fs::write(&place, text).map_err(Problem::io("write", &place))
 }
 
+/// Debian's folder of libraries for this kind of machine, without the leading slash.
+pub(super) fn libraries() -> Result<String> {
+    Ok(format!("usr/lib/{}", multiarch()?))
+}
+
 /// Debian's name for this kind of machine, which is a folder of `/usr/lib`.
 fn multiarch() -> Result<String> {
     let mut ask = program::command("dpkg-architecture", &["--query", "DEB_HOST_MULTIARCH"]);
@@ -170,11 +175,16 @@ pub(super) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
             copy_folder(&path, &place)?;
             continue;
         }
-        let metadata = fs::metadata(&path).map_err(Problem::io("read", &path))?;
-        let runs = metadata.permissions().mode() & 0o100 != 0;
-        copy(&path, &place, if runs { PROGRAM } else { DATA })?;
+        copy_as_it_is(&path, &place)?;
     }
     Ok(())
+}
+
+/// Copies a file. What may be run stays so.
+pub(super) fn copy_as_it_is(from: &Path, to: &Path) -> Result<()> {
+    let metadata = fs::metadata(from).map_err(Problem::io("read", from))?;
+    let runs = metadata.permissions().mode() & 0o100 != 0;
+    copy(from, to, if runs { PROGRAM } else { DATA })
 }
 
 /// Copies a file and sets its mode, whatever the umask is.
