@@ -8,6 +8,7 @@ mod changelog;
 mod rpm;
 mod selinux;
 mod tree;
+mod twice;
 
 use std::env;
 use std::fs;
@@ -20,6 +21,7 @@ use crate::problem::{Problem, Result};
 use crate::program::{self, target};
 use crate::sbom;
 use crate::setup;
+pub(crate) use twice::compare;
 
 /// The version of all crates, and so of the packages.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -27,10 +29,13 @@ pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 const EPOCH_VARIABLE: &str = "SOURCE_DATE_EPOCH";
 
 /// Builds fairshare, and from it the packages in `target/dist`.
-pub(crate) fn run() -> Result<()> {
+///
+/// With `twice`, it does so again elsewhere and fails when something differs.
+pub(crate) fn run(twice: bool) -> Result<()> {
     setup::run()?;
     machines::build()?;
-    checked_packages()
+    checked_packages()?;
+    if twice { compare() } else { Ok(()) }
 }
 
 /// Makes the packages of what is built, of either kind, and has them looked at.

@@ -6,6 +6,7 @@ use std::thread;
 use crate::dist;
 use crate::problem::{Problem, Result};
 use crate::program;
+use crate::release;
 use crate::setup;
 
 /// What is installed in a machine.
@@ -22,7 +23,7 @@ pub(crate) fn build() -> Result<()> {
     for package in INSTALLED {
         command.args(["--package", package]);
     }
-    program::run(&mut command)
+    program::run(release::without_own_paths(&mut command))
 }
 
 /// Shows fairshare at work.
@@ -47,7 +48,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<()> {
     command
         .args(["--package=fairshare-tests", "--bin=bench", "--"])
         .args(arguments);
-    program::run(&mut command)
+    program::run(release::without_own_paths(&mut command))
 }
 
 /// Runs the scenarios in a machine of each release, in all of them at once where there is memory.

@@ -10,6 +10,7 @@ mod machines;
 mod metadata;
 mod problem;
 mod program;
+mod release;
 mod sbom;
 mod setup;
 mod supply;
@@ -50,7 +51,11 @@ enum Task {
         arguments: Vec<String>,
     },
     /// Build the packages that an administrator installs, in target/dist
-    Dist,
+    Dist {
+        /// Build them a second time elsewhere, and compare them byte for byte
+        #[arg(long)]
+        twice: bool,
+    },
     /// Install the Debian packages that building and testing need
     Setup,
     /// Write include/fairshare.h anew from the C library
@@ -72,7 +77,7 @@ fn run(task: Task) -> Result<()> {
         Task::Demo { shell } => machines::demo(shell),
         Task::Test { steps } => test::run(&steps),
         Task::Bench { arguments } => machines::bench(&arguments),
-        Task::Dist => dist::run(),
+        Task::Dist { twice } => dist::run(twice),
         Task::Setup => setup::run(),
         Task::Header => header::write(),
     }

@@ -1,5 +1,6 @@
 //! Everything that there is to run, step by step, with a table at the end.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
@@ -32,6 +33,8 @@ pub(crate) enum Step {
     Doc,
     /// The packages, and the scenarios in real machines with them, Debian 12 and 13
     E2e,
+    /// The packages, built a second time elsewhere, are the same byte for byte
+    Reproducible,
 }
 
 impl Step {
@@ -45,6 +48,7 @@ impl Step {
             Self::Unit => "unit",
             Self::Doc => "doc",
             Self::E2e => "e2e",
+            Self::Reproducible => "reproducible",
         }
     }
 
@@ -64,22 +68,42 @@ impl Step {
             Self::Header => one(header::check),
             Self::Unit => one(unit),
             Self::Doc => one(doc),
-            Self::E2e => vec![
-                Part {
-                    name: "release build",
-                    run: machines::build,
-                },
-                Part {
-                    name: "packages",
-                    run: dist::checked_packages,
-                },
+            Self::E2e => with_packages(&[
                 Part {
                     name: "e2e",
                     run: machines::scenarios,
                 },
-            ],
+            ]),
+            Self::Reproducible => with_packages(&[Part {
+                name: "packages again",
+                run: dist::compare,
+            }]),
         }
     }
+}
+
+/// What needs the packages, behind what makes them.
+fn with_packages(parts: &[Part]) -> Vec<Part> {
+    let mut all = vec![
+        Part {
+            name: "release build",
+            run: machines::build,
+        },
+        Part {
+            name: "packages",
+            run: dist::checked_packages,
+        },
+    ];
+    all.extend(parts);
+    all
+}
+
+/// The parts of all steps; what several of them need is done once.
+fn parts(steps: &[Step]) -> Vec<Part> {
+    let mut seen = BTreeSet::new();
+    let mut parts: Vec<_> = steps.iter().flat_map(|step| step.parts()).collect();
+    parts.retain(|part| seen.insert(part.name));
+    parts
 }
 
 /// A row of the table.
@@ -103,8 +127,7 @@ pub(crate) fn run(steps: &[Step]) -> Result<()> {
     } else {
         steps
     };
-    let parts = steps.iter().flat_map(|step| step.parts());
-    let outcomes: Vec<_> = parts.map(run_part).collect();
+    let outcomes: Vec<_> = parts(steps).into_iter().map(run_part).collect();
     println!("\n{}", table(&outcomes));
     let failed: Vec<_> = outcomes
         .iter()
@@ -201,6 +224,22 @@ mod tests {
         assert_eq!(
             text,
             "fmt            passed      1.0 s\nrelease build  FAILED    600.0 s"
+        );
+    }
+
+    #[test]
+    fn what_two_steps_need_is_done_once() {
+        let parts = parts(&[Step::E2e, Step::Reproducible, Step::E2e]);
+        let names: Vec<_> = parts.iter().map(|part| part.name).collect();
+        assert_eq!(
+            names,
+            [
+                "release build",
+                "packages",
+                "e2e debian12",
+                "e2e debian13",
+                "packages again"
+            ]
         );
     }
 
