@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use fairshare_protocol::{Cpus, DEFAULT_SOCKET, MemorySize, Period, Tasks};
 
 use crate::exit::{self, Exit};
@@ -162,7 +162,7 @@ struct ResizeArgs {
 #[derive(Debug, Args)]
 struct SetArgs {
     /// Name or UID
-    #[arg(value_parser = names::uid)]
+    #[arg(value_parser = names::uid, value_hint = ValueHint::Username)]
     user: u32,
     #[command(flatten)]
     wish: WishArgs,
@@ -204,7 +204,7 @@ struct WishArgs {
 #[derive(Debug, Args)]
 struct ReleaseArgs {
     /// Name or UID; you, if left out
-    #[arg(value_parser = names::uid)]
+    #[arg(value_parser = names::uid, value_hint = ValueHint::Username)]
     user: Option<u32>,
     /// Shrink memory even below what is in use; processes may be killed
     #[arg(long)]
@@ -216,7 +216,7 @@ enum PolicyAction {
     /// Show what policy comes to for a user, and which line of which file says so
     Explain {
         /// Name or UID; you, if left out. Others are for root and administrators
-        #[arg(value_parser = names::uid)]
+        #[arg(value_parser = names::uid, value_hint = ValueHint::Username)]
         user: Option<u32>,
     },
     /// Show what a reload would change, and for whom; for root and administrators
@@ -305,6 +305,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -312,6 +314,18 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_pages_say_what_the_help_says() {
+        let program = fairshare_pages::Program {
+            command: Cli::command(),
+            section: "1",
+            files: &[(DEFAULT_SOCKET, "where the daemon listens")],
+            see_also: &["fairshared(8)", "fairshare-policy(5)", "pam_fairshare(8)"],
+        };
+        let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging");
+        assert_eq!(fairshare_pages::keep(&program, &packaging), Ok(()));
     }
 
     #[test]

@@ -104,10 +104,36 @@ pub(crate) fn parse() -> Args {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn args(words: &[&str]) -> Result<Args, clap::Error> {
         Args::try_parse_from([&["fairshared"], words].concat())
+    }
+
+    #[test]
+    fn the_pages_say_what_the_help_says() {
+        let program = fairshare_pages::Program {
+            command: <Args as CommandFactory>::command(),
+            section: "8",
+            files: &[
+                ("/etc/fairshare/policy.d/*.yaml", "the policy"),
+                ("/run/fairshare.sock", "where the daemon listens"),
+                (
+                    "/run/fairshare/",
+                    "the record of sessions, grants and leases, until the machine ends",
+                ),
+            ],
+            see_also: &[
+                "fairshare(1)",
+                "fairshare-policy(5)",
+                "pam_fairshare(8)",
+                "systemd.resource-control(5)",
+            ],
+        };
+        let packaging = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging");
+        assert_eq!(fairshare_pages::keep(&program, &packaging), Ok(()));
     }
 
     #[test]

@@ -11,14 +11,21 @@ use crate::problem::{Problem, Result};
 use crate::program;
 
 /// Each crate of the workspace with those of the workspace that it may depend on, in any way.
-const MAY_DEPEND_ON: [(&str, &[&str]); 9] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 10] = [
     ("fairshare-protocol", &[]),
     ("fairshare-client", &["fairshare-protocol"]),
     ("fairshare-core", &["fairshare-protocol"]),
     ("pam_fairshare", &["fairshare-protocol", "fairshare-client"]),
     ("libfairshare", &["fairshare-client"]),
-    ("fairshare", &["fairshare-protocol", "fairshare-client"]),
-    ("fairshared", &["fairshare-protocol", "fairshare-core"]),
+    (
+        "fairshare",
+        &["fairshare-protocol", "fairshare-client", "fairshare-pages"],
+    ),
+    (
+        "fairshared",
+        &["fairshare-protocol", "fairshare-core", "fairshare-pages"],
+    ),
+    ("fairshare-pages", &[]),
     ("fairshare-tests", &["fairshare-protocol"]),
     ("xtask", &[]),
 ];

@@ -8,6 +8,7 @@ mod header;
 mod layering;
 mod machines;
 mod metadata;
+mod pages;
 mod problem;
 mod program;
 mod release;
@@ -60,6 +61,8 @@ enum Task {
     Setup,
     /// Write include/fairshare.h anew from the C library
     Header,
+    /// Write the manual pages and completions anew from the command lines
+    Pages,
 }
 
 fn main() -> ExitCode {
@@ -80,5 +83,6 @@ fn run(task: Task) -> Result<()> {
         Task::Dist { twice } => dist::run(twice),
         Task::Setup => setup::run(),
         Task::Header => header::write(),
+        Task::Pages => pages::write(),
     }
 }

@@ -9,6 +9,7 @@ use crate::dist;
 use crate::header;
 use crate::layering;
 use crate::machines;
+use crate::pages;
 use crate::problem::{Problem, Result};
 use crate::program;
 use crate::setup;
@@ -27,6 +28,8 @@ pub(crate) enum Step {
     Supply,
     /// include/fairshare.h is what the C library says
     Header,
+    /// The manual pages and completions are what the command lines say, and groff has no warning
+    Pages,
     /// The tests of each crate
     Unit,
     /// The documentation builds without a warning
@@ -45,6 +48,7 @@ impl Step {
             Self::Layering => "layering",
             Self::Supply => "supply",
             Self::Header => "header",
+            Self::Pages => "pages",
             Self::Unit => "unit",
             Self::Doc => "doc",
             Self::E2e => "e2e",
@@ -66,14 +70,13 @@ impl Step {
             Self::Layering => one(layering::check),
             Self::Supply => one(supply::check),
             Self::Header => one(header::check),
+            Self::Pages => one(pages::check),
             Self::Unit => one(unit),
             Self::Doc => one(doc),
-            Self::E2e => with_packages(&[
-                Part {
-                    name: "e2e",
-                    run: machines::scenarios,
-                },
-            ]),
+            Self::E2e => with_packages(&[Part {
+                name: "e2e",
+                run: machines::scenarios,
+            }]),
             Self::Reproducible => with_packages(&[Part {
                 name: "packages again",
                 run: dist::compare,
