@@ -10,7 +10,6 @@ use std::sync::Arc;
 use fairshare_core::Policy;
 use fairshare_core::policy::{Enforce, Look, SliceScheme, Source};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -26,7 +25,7 @@ use crate::people::People;
 use crate::policy_file::PolicyFault;
 use crate::policy_source::PolicySource;
 use crate::snapshot::{Snapshot, SnapshotError};
-use crate::{descriptor, listener, policy_file};
+use crate::{descriptor, listener, policy_file, service_manager};
 
 /// How many events of the bus may wait. The bus holds back the ones behind them.
 const BUS_EVENTS: usize = 1024;
@@ -76,7 +75,7 @@ impl Fault {
             Self::Policy(fault) => fault.summary(),
             other => other.to_string(),
         };
-        notify(&[NotifyState::Status(&summary)]);
+        service_manager::failing(&summary);
     }
 
     /// The status that the process ends with.
@@ -141,6 +140,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     let (bus_sender, bus_events) = mpsc::channel(BUS_EVENTS);
     let systemd = Systemd::start(scheme, cgroups, args.systemd_dir(), bus_sender);
     let (book, mut book_owner, happened) = BookHandle::start(book);
+    let watched = service_manager::stay_alive(book.clone());
     let operations = Operations::new(book, systemd, people, source, watching);
     tokio::spawn(Arc::clone(&operations).follow(happened));
     operations.resume().await;
@@ -149,7 +149,8 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     tokio::spawn(Arc::clone(&operations).look_for_groups(texts));
 
     let signals = Signals::new().map_err(Fault::system("listen for signals"))?;
-    notify(&[NotifyState::Ready, NotifyState::Status("Serving")]);
+    service_manager::serving("Serving");
+    tokio::spawn(watched);
     info!(socket = %args.socket().display(), policy = %args.policy().display(), "serving");
     tokio::select! {
         () = listener.serve(Arc::clone(&operations)) => {}
@@ -157,7 +158,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
         // Without it every login would wait in vain; started anew, the daemon has all it had.
         _ = &mut book_owner => return Err(Fault::Ledger),
     }
-    notify(&[NotifyState::Stopping]);
+    service_manager::ending();
     info!("ending; limits stay in force");
     Ok(())
 }
@@ -203,23 +204,12 @@ async fn follow_signals(mut signals: Signals, operations: &Arc<Operations<System
             _ = signals.terminate.recv() => return,
             _ = signals.interrupt.recv() => return,
             received = signals.hangup.recv() => match received {
-                Some(()) => reload(operations).await,
+                // What is wrong is in the log; the policy before stays in force.
+                Some(()) => drop(operations.reload().await),
                 None => return,
             },
         }
     }
-}
-
-/// Reads the policy again. One that is wrong changes nothing.
-async fn reload(operations: &Arc<Operations<Systemd>>) {
-    if let Ok(now) = NotifyState::monotonic_usec_now() {
-        notify(&[NotifyState::Reloading, now]);
-    }
-    let status = match operations.reload().await {
-        Ok(_) => "Serving",
-        Err(_) => "Serving; the policy files are wrong, those before are in force",
-    };
-    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// Reads the policy and logs what is odd about it.
@@ -251,11 +241,5 @@ fn raise_descriptor_limit() {
     };
     if let Err(error) = setrlimit(Resource::Nofile, raised) {
         warn!("cannot raise the limit of open descriptors: {error}, ignoring");
-    }
-}
-
-fn notify(state: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(state) {
-        warn!("cannot notify systemd: {error}, ignoring");
     }
 }

@@ -36,6 +36,7 @@ mod operations;
 mod people;
 mod policy_file;
 mod policy_source;
+mod service_manager;
 mod snapshot;
 mod terminal;
 mod turns;

@@ -13,11 +13,22 @@ use super::Operations;
 use crate::decision::{Decision, Verdict};
 use crate::enforcement::Enforcement;
 use crate::policy_file::{Loaded, PolicyFault};
+use crate::service_manager;
 
 impl<E: Enforcement> Operations<E> {
     /// Reads the policy files again and puts them in force. Files that are wrong change nothing.
     /// Logs what came of it; returns how many users it changes, and how many warnings there were.
     pub(crate) async fn reload(self: &Arc<Self>) -> Result<(usize, usize), PolicyFault> {
+        service_manager::reloading();
+        let result = self.read_again().await;
+        service_manager::serving(match result {
+            Ok(_) => "Serving",
+            Err(_) => "Serving; the policy files are wrong, those before are in force",
+        });
+        result
+    }
+
+    async fn read_again(self: &Arc<Self>) -> Result<(usize, usize), PolicyFault> {
         let Loaded {
             policy,
             warnings,
