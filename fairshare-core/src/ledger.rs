@@ -254,6 +254,21 @@ impl Ledger {
         }
     }
 
+    /// The user's slice is there, though no session of theirs is known: somebody who logged in before
+    /// this ledger was begun, or whose programs run without a login. They have the default until
+    /// [`Ledger::forget`]. Memory comes down to it gently: they have not asked for it.
+    /// `None` for a user who is known already.
+    pub fn take_in(&mut self, uid: u32, entitlement: &Arc<Entitlement>) -> Option<crate::Limits> {
+        if self.accounts.contains_key(&uid) {
+            return None;
+        }
+        self.accounts.insert(uid, Account::new(entitlement));
+        self.edit(uid, |account| {
+            account.gentle = true;
+            account.limits()
+        })
+    }
+
     /// A session has ended. With the user's last one the grant goes back and the user leaves the
     /// queue; the user stays known until [`Ledger::forget`], because processes may be left behind.
     /// `None` if no such session is open.

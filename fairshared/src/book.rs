@@ -13,7 +13,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-#[cfg(test)]
 use fairshare_core::Limits;
 use fairshare_core::ledger::{
     Change, Closed, Event, Leader, Ledger, Moment, Opened, Refusal, SessionId,
@@ -207,6 +206,15 @@ impl Book {
             .collect()
     }
 
+    /// Users of the ledger of whom no more is known than the UID, where policy asks for more.
+    pub(crate) fn strangers(&self) -> Vec<u32> {
+        if !self.policy.needs_names() {
+            return Vec::new();
+        }
+        let users = self.ledger.accounts().map(|(uid, _)| uid);
+        users.filter(|uid| !self.people.contains_key(uid)).collect()
+    }
+
     /// What is known of a user.
     pub(crate) fn person(&self, uid: u32) -> Arc<Person> {
         let known = self.people.get(&uid).cloned();
@@ -255,6 +263,18 @@ impl Book {
             self.save(uid);
         }
         opened
+    }
+
+    /// See [`Ledger::take_in`].
+    pub(crate) fn take_in(&mut self, uid: u32, person: Option<Arc<Person>>) -> Option<Limits> {
+        self.ledger.account(uid).is_none().then_some(())?;
+        if let Some(person) = person {
+            self.keep_person(person);
+        }
+        let entitlement = entitlement(&self.policy, &self.people, uid);
+        let limits = self.ledger.take_in(uid, &entitlement)?;
+        self.save(uid);
+        Some(limits)
     }
 
     /// See [`Ledger::close_session`].

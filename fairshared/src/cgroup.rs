@@ -89,6 +89,16 @@ impl CgroupTree {
         })
     }
 
+    /// The names of the cgroups in a slice; none where the slice is not active.
+    pub(crate) fn names_in(&self, unit: &str) -> Vec<String> {
+        let entries = self.folder(unit).map(fs::read_dir);
+        let Some(Ok(entries)) = entries else {
+            return Vec::new();
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        names.collect()
+    }
+
     /// What a slice and each cgroup above it bound their contents to. The root has limits too
     /// where it is a container's.
     pub(crate) fn ceilings_down_to(&self, unit: &str) -> Vec<Ceiling> {

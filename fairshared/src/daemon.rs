@@ -172,7 +172,19 @@ pub(crate) async fn follow_bus(
         let operations = Arc::clone(&operations);
         match event {
             BusEvent::LookAtAll => {
-                tokio::spawn(async move { operations.look_at_all().await });
+                tokio::spawn(async move {
+                    operations.look_at_all().await;
+                    operations.look_for_present().await;
+                });
+            }
+            BusEvent::LogindIsBack => {
+                tokio::spawn(async move { operations.look_for_present().await });
+            }
+            BusEvent::UserCame(uid) => {
+                tokio::spawn(async move { operations.user_came(uid).await });
+            }
+            BusEvent::LoginCame(login) => {
+                tokio::spawn(async move { operations.login_came(login).await });
             }
             BusEvent::SliceGone(uid) => {
                 tokio::spawn(async move { operations.slice_gone(uid).await });

@@ -20,6 +20,18 @@ pub(crate) trait Enforcement: Send + Sync + 'static {
     /// The user's slice as it is now; `None` where it is not active.
     fn look(&self, uid: u32) -> Option<SliceCgroup>;
 
+    /// The users whose slices are active.
+    fn present(&self) -> Vec<u32>;
+
+    /// The logins that logind has; none where the users' slices are not logind's.
+    fn logins(&self) -> impl Future<Output = Result<Vec<LoginName>, EnforcementError>> + Send;
+
+    /// What logind knows of one of its logins; `None` where it has ended.
+    fn login(
+        &self,
+        name: &LoginName,
+    ) -> impl Future<Output = Result<Option<Login>, EnforcementError>> + Send;
+
     /// Makes the limits hold on the user's active slice. Memory that is in use above its limit is
     /// not cut off: the limit begins to come down, and [`Applied::lowering`] says so.
     fn limit(
@@ -61,6 +73,38 @@ pub(crate) trait Enforcement: Send + Sync + 'static {
         uid: u32,
         to_undo: bool,
     ) -> impl Future<Output = Result<(), EnforcementError>> + Send;
+}
+
+/// A login as logind names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LoginName {
+    /// Its number, such as `3` or `c1`: its processes are in `session-3.scope`.
+    pub(crate) id: String,
+    /// Its object on the bus.
+    pub(crate) path: String,
+    /// Its user, where that was told with the name.
+    pub(crate) uid: Option<u32>,
+}
+
+/// What logind knows of a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Login {
+    /// Its user.
+    pub(crate) uid: u32,
+    /// The process that logged in.
+    pub(crate) leader: u32,
+    /// The PAM service.
+    pub(crate) service: String,
+    /// Its class, see `pam_systemd(8)`.
+    pub(crate) class: String,
+}
+
+impl Login {
+    /// Whether a user is at work in it, and not a display manager, a job in the background or the
+    /// user's service manager.
+    pub(crate) fn is_users(&self) -> bool {
+        self.class == "user" || self.class.starts_with("user-")
+    }
 }
 
 /// What came of setting limits.

@@ -78,6 +78,11 @@ impl Process {
         place(&self.cgroup, uid, slice)
     }
 
+    /// The number that logind has given the login that the process is in, where it is in one.
+    pub(crate) fn login_id(&self) -> Option<&str> {
+        login_id(&self.cgroup)
+    }
+
     /// Waits until the process is gone. Without an event nothing runs.
     pub(crate) async fn gone(self) -> io::Result<()> {
         // The kernel makes a pidfd readable when the process has ended: pidfd_open(2).
@@ -119,6 +124,12 @@ fn place(cgroup: &str, uid: u32, slice: &str) -> Place {
         Some(other) if other != uid && other != 0 => Place::InOther(other),
         _ => Place::Elsewhere,
     }
+}
+
+/// The scope of a login lies in the user's slice; what lies below it has its own names.
+fn login_id(cgroup: &str) -> Option<&str> {
+    let scope = cgroup.split('/').nth(3)?;
+    scope.strip_prefix("session-")?.strip_suffix(".scope")
 }
 
 /// The user that a slice unit belongs to: `user-1000.slice` or `fairshare-1000.slice`.
@@ -175,6 +186,18 @@ mod tests {
         ] {
             assert_eq!(place(cgroup, 1000, "user-1000.slice"), expected, "{cgroup}");
         }
+    }
+
+    #[test]
+    fn a_login_is_told_from_its_scope() {
+        let id = |rest: &str| {
+            let cgroup = format!("/user.slice/user-1000.slice/{rest}");
+            login_id(&cgroup).map(str::to_owned)
+        };
+        assert_eq!(id("session-c3.scope").as_deref(), Some("c3"));
+        assert_eq!(id("session-3.scope/inner").as_deref(), Some("3"));
+        assert_eq!(id("user@1000.service/session-3.scope"), None);
+        assert_eq!(login_id("/system.slice/ssh.service"), None);
     }
 
     #[test]

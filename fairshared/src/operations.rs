@@ -9,6 +9,7 @@ mod enforcing;
 mod explaining;
 mod happening;
 mod knowing;
+mod present;
 mod reloading;
 mod reports;
 mod sessions;
@@ -50,6 +51,8 @@ pub(crate) struct Operations<E> {
     lowering: Mutex<HashSet<u32>>,
     /// Users whose limits could not be set, and are tried again by a task.
     unlimited: Mutex<HashSet<u32>>,
+    /// Logins of logind that have come as sessions lately.
+    lately: Mutex<present::Lately>,
     /// Clients who wait for their turn.
     waiters: waiting::Waiters,
     voice: Voice,
@@ -60,6 +63,8 @@ pub(crate) struct Operations<E> {
 pub(crate) enum Origin {
     /// A process of this UID asked over the socket.
     Asked(u32),
+    /// logind has it, and the module did not tell of it.
+    Found,
     /// The kernel says that the leader is gone.
     LeaderGone,
     /// systemd says that the slice is gone, or it is not there.
@@ -104,6 +109,7 @@ impl<E: Enforcement> Operations<E> {
             unknown: Mutex::default(),
             lowering: Mutex::default(),
             unlimited: Mutex::default(),
+            lately: Mutex::default(),
             waiters: waiting::Waiters::default(),
             voice,
         })
@@ -123,13 +129,14 @@ impl Origin {
     fn by(self) -> Option<u32> {
         match self {
             Self::Asked(uid) => Some(uid),
-            Self::LeaderGone | Self::SliceGone => None,
+            Self::Found | Self::LeaderGone | Self::SliceGone => None,
         }
     }
 
     fn reason(self) -> &'static str {
         match self {
             Self::Asked(_) => "asked for",
+            Self::Found => "logind has it",
             Self::LeaderGone => "its leader is gone",
             Self::SliceGone => "its slice is gone",
         }

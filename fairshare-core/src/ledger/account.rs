@@ -105,7 +105,7 @@ impl Account {
     }
 
     /// Whether memory must come down to the allocation without anything being killed: the grant
-    /// ended by itself, and nobody asked for it. Until then the kernel's limit follows what is in
+    /// ended by itself, or the user was there before they were limited, and nobody asked for it. Until then the kernel's limit follows what is in
     /// use, however long that takes.
     pub fn is_gentle(&self) -> bool {
         self.gentle

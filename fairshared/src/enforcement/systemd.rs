@@ -5,6 +5,7 @@
 //! taken for what holds: every change is read back from the cgroup files.
 
 mod bus;
+mod logind;
 mod properties;
 mod steps;
 mod unit_files;
@@ -24,8 +25,9 @@ pub(crate) use self::bus::BusEvent;
 use self::bus::{Bus, CallError, Wire};
 use self::properties::{Optional, Properties};
 use self::unit_files::UnitFiles;
-use super::{Applied, Enforcement, EnforcementError};
+use super::{Applied, Enforcement, EnforcementError, Login, LoginName};
 use crate::cgroup::{CgroupTree, Enforced, SliceCgroup, Wanted};
+use crate::leader::slice_user;
 
 /// How long one call to systemd, or one job of it, may take.
 const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -33,6 +35,9 @@ const CALL_DEADLINE: Duration = Duration::from_secs(10);
 const USERS_OF_LOGIND: &str = "user.slice";
 /// The slice that users are under without it.
 const USERS_OF_OURS: &str = "fairshare.slice";
+
+/// The name under which the daemon speaks of logind.
+const LOGIND: &str = "logind";
 
 /// What is known of a slice, as long as its cgroup is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,6 +286,31 @@ impl Enforcement for Systemd {
 
     fn look(&self, uid: u32) -> Option<SliceCgroup> {
         self.cgroups.slice(&self.slice(uid))
+    }
+
+    fn present(&self) -> Vec<u32> {
+        let users = if self.user_slices {
+            USERS_OF_LOGIND
+        } else {
+            USERS_OF_OURS
+        };
+        let units = self.cgroups.names_in(users);
+        units
+            .iter()
+            .filter_map(|unit| slice_user(unit).filter(|&uid| self.slice(uid) == *unit))
+            .collect()
+    }
+
+    async fn logins(&self) -> Result<Vec<LoginName>, EnforcementError> {
+        if !self.user_slices {
+            return Ok(Vec::new());
+        }
+        self.call("ListSessions", LOGIND, self.bus.logins()).await
+    }
+
+    async fn login(&self, name: &LoginName) -> Result<Option<Login>, EnforcementError> {
+        self.call("GetAll", LOGIND, self.bus.login(&name.path))
+            .await
     }
 
     async fn limit(&self, uid: u32, limits: &Limits) -> Result<Applied, EnforcementError> {

@@ -32,6 +32,20 @@ pub(super) enum Known {
     NotYet,
 }
 
+impl Known {
+    /// Who it is, as far as that has been learnt just now, and whether there is more to learn.
+    pub(super) fn into_parts(self) -> (Option<Arc<Person>>, bool) {
+        match self {
+            Self::NotAsked => (None, false),
+            Self::Found(person) => {
+                let unknown = !person.complete;
+                (Some(person), unknown)
+            }
+            Self::NotYet => (None, true),
+        }
+    }
+}
+
 impl<E: Enforcement> Operations<E> {
     /// Who logs in.
     pub(super) async fn who_logs_in(&self, uid: u32, client_waits: Option<Duration>) -> Known {
@@ -55,7 +69,10 @@ impl<E: Enforcement> Operations<E> {
 
     /// Whether policy lets whoever logs in be. What is learnt of somebody whom the ledger has takes
     /// effect for the sessions that are open.
-    pub(super) async fn is_exempt(self: &Arc<Self>, person: &Arc<Person>) -> bool {
+    pub(super) async fn is_exempt(self: &Arc<Self>, uid: u32, known: &Known) -> bool {
+        let Known::Found(person) = known else {
+            return self.book.with(move |book| book.exempts(uid)).await;
+        };
         let known = Arc::clone(person);
         let (exempt, present) = self
             .book

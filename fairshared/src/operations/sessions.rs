@@ -23,6 +23,11 @@ const LONGEST_SERVICE: usize = 64;
 impl<E: Enforcement> Operations<E> {
     /// `open_session`: records the session and makes the user's limits hold around its leader.
     pub(crate) async fn open_session(self: Arc<Self>, open: OpenSession) -> Reply {
+        self.open(open, Origin::Asked(0)).await
+    }
+
+    /// Records a session of which it was asked or heard, and makes the user's limits hold.
+    pub(super) async fn open(self: &Arc<Self>, open: OpenSession, origin: Origin) -> Reply {
         let uid = open.uid;
         if !self.book.with(move |book| book.is_persons(uid)).await {
             return ignored(uid, format!("User {uid} is not covered by policy"));
@@ -45,11 +50,7 @@ impl<E: Enforcement> Operations<E> {
         let known = self.who_logs_in(uid, client_waits).await;
         // Then the name service was waited for.
         let asked = !matches!(known, Known::NotAsked);
-        let exempt = match &known {
-            Known::Found(person) => self.is_exempt(person).await,
-            Known::NotAsked | Known::NotYet => self.book.with(move |book| book.exempts(uid)).await,
-        };
-        if exempt {
+        if self.is_exempt(uid, &known).await {
             return ignored(uid, format!("User {uid} is exempt by policy"));
         }
         let service: String = printable(&open.service.unwrap_or_default())
@@ -69,14 +70,10 @@ impl<E: Enforcement> Operations<E> {
             process
         };
         let (leader, name) = (process.leader, service.clone());
-        let (person, unknown) = match known {
-            Known::NotAsked => (None, false),
-            Known::Found(person) => {
-                let unknown = !person.complete;
-                (Some(person), unknown)
-            }
-            Known::NotYet => (None, true),
-        };
+        if let Some(login) = process.login_id() {
+            self.came_lately(login);
+        }
+        let (person, unknown) = known.into_parts();
         let opened = self
             .book
             .with(move |book| book.open_session(uid, leader, &name, person))
@@ -93,7 +90,7 @@ impl<E: Enforcement> Operations<E> {
             .await;
         let decision = |verdict| {
             Decision::new("open_session", verdict, uid)
-                .by(0)
+                .by(origin.by())
                 .session(session)
                 .leader(leader.pid, &service)
                 .to(limits.allocation)
@@ -188,7 +185,16 @@ impl<E: Enforcement> Operations<E> {
 
     /// Takes up what was recorded before a restart: sessions whose leaders are gone end, the
     /// others are watched again.
+    ///
+    /// Who users are is looked up where the snapshot does not say: another policy than the one
+    /// before may ask for it.
     pub(crate) async fn resume(self: &Arc<Self>) {
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            for uid in this.book.with(|book| book.strangers()).await {
+                this.look_up_again(uid).await;
+            }
+        });
         for (session, leader) in self.book.with(|book| book.leaders()).await {
             match Process::find(leader) {
                 Some(process) => self.watch_leader(session, process),

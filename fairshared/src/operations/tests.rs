@@ -16,11 +16,13 @@ use crate::authorise::Caller;
 use crate::book::Book;
 use crate::capacity::Meter;
 use crate::cgroup::{CgroupTree, Enforced, SliceCgroup, Wanted};
-use crate::enforcement::{Applied, EnforcementError};
+use crate::enforcement::{Applied, EnforcementError, Login, LoginName};
+use crate::leader::slice_user;
 use crate::names::Names;
 use crate::snapshot::Snapshot;
 
 mod policies;
+mod present;
 mod replay;
 mod sharing;
 mod waiting;
@@ -118,6 +120,21 @@ impl Enforcement for Fake {
     fn look(&self, uid: u32) -> Option<SliceCgroup> {
         let tree = self.tree.lock().unwrap();
         tree.as_ref()?.slice(&self.slice(uid))
+    }
+
+    fn present(&self) -> Vec<u32> {
+        let tree = self.tree.lock().unwrap();
+        let names = tree.as_ref().map(|tree| tree.names_in("user.slice"));
+        let users = names.unwrap_or_default();
+        users.iter().filter_map(|unit| slice_user(unit)).collect()
+    }
+
+    async fn logins(&self) -> Result<Vec<LoginName>, EnforcementError> {
+        Ok(Vec::new())
+    }
+
+    async fn login(&self, _name: &LoginName) -> Result<Option<Login>, EnforcementError> {
+        Ok(None)
     }
 
     async fn limit(&self, uid: u32, limits: &Limits) -> Result<Applied, EnforcementError> {

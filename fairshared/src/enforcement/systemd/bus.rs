@@ -20,7 +20,9 @@ use zbus::{
     Connection, MatchRule, Message, MessageStream, OwnedObjectPath, OwnedVariant, Variant, proxy,
 };
 
+use super::logind;
 use super::properties::{Properties, Property};
+use crate::enforcement::{Login, LoginName};
 use crate::leader::slice_user;
 
 /// How long to wait for the bus where it is gone, before the caller is told.
@@ -43,13 +45,19 @@ const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 const ALREADY_SUBSCRIBED: &str = "org.freedesktop.systemd1.AlreadySubscribed";
 
 /// What the bus tells the daemon.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum BusEvent {
     /// Look at every user: the bus is there, for the first time or again, and what happened before
     /// was not heard.
     LookAtAll,
     /// The slice of this user has gone.
     SliceGone(u32),
+    /// logind has a user whom it did not have.
+    UserCame(u32),
+    /// logind has a login that it did not have.
+    LoginCame(LoginName),
+    /// logind is there again: what happened before was not heard.
+    LogindIsBack,
 }
 
 /// Why a call brought nothing.
@@ -240,6 +248,16 @@ impl Bus {
         Ok(())
     }
 
+    /// The logins that logind has.
+    pub(super) async fn logins(&self) -> Result<Vec<LoginName>, CallError> {
+        Ok(logind::logins(&self.connection().await?).await?)
+    }
+
+    /// What logind knows of the login with this object; `None` where it has ended.
+    pub(super) async fn login(&self, path: &str) -> Result<Option<Login>, CallError> {
+        Ok(logind::login(&self.connection().await?, path).await?)
+    }
+
     fn wait_for_job(&self, unit: &str) -> oneshot::Receiver<String> {
         let (sender, receiver) = oneshot::channel();
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -327,8 +345,9 @@ async fn connect(
     let connection = wire.connect().await?;
     // Listening begins before the subscription, so that nothing is missed; the tasks begin behind
     // it, because a task that listens keeps a connection open that nobody uses.
-    let job_removed = signals(&connection, "JobRemoved").await?;
-    let unit_removed = signals(&connection, "UnitRemoved").await?;
+    let job_removed = signals(&connection, of_systemd("JobRemoved")?).await?;
+    let unit_removed = signals(&connection, of_systemd("UnitRemoved")?).await?;
+    let logind = logind::Signals::of(&connection).await?;
     match ManagerProxy::new(&connection).await?.subscribe().await {
         // After a restart of the bus we may have the name again that systemd still remembers.
         Err(zbus::Error::MethodError(name, ..)) if name.as_str() == ALREADY_SUBSCRIBED => {}
@@ -336,6 +355,7 @@ async fn connect(
     }
     tokio::spawn(hear_jobs(job_removed, Arc::clone(jobs)));
     tokio::spawn(hear_slices(unit_removed, events.clone()));
+    logind.hear(events);
     Ok(connection)
 }
 
@@ -358,19 +378,26 @@ fn major(version: &str) -> Option<u32> {
         .ok()
 }
 
-async fn signals(connection: &Connection, member: &'static str) -> zbus::Result<MessageStream> {
-    let rule = MatchRule::builder()
+fn of_systemd(member: &'static str) -> zbus::Result<MatchRule<'static>> {
+    MatchRule::builder()
         .msg_type(zbus::message::Type::Signal)
         .sender(SYSTEMD)
         .path(MANAGER_PATH)
         .interface("org.freedesktop.systemd1.Manager")
         .member(member)
-        .build()?;
+        .build()
+}
+
+/// The signals that fit a rule, from now on.
+pub(super) async fn signals(
+    connection: &Connection,
+    rule: MatchRule<'static>,
+) -> zbus::Result<MessageStream> {
     MessageStream::for_match_rule(rule, connection, SIGNAL_QUEUE.try_into().ok()).await
 }
 
 /// The next signal; `None` when the connection has ended.
-async fn next(stream: &mut MessageStream) -> Option<Message> {
+pub(super) async fn next(stream: &mut MessageStream) -> Option<Message> {
     loop {
         match poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await {
             Some(Ok(message)) => return Some(message),

@@ -1,0 +1,209 @@
+//! Who is there without the module having told of it: users who logged in before the daemon was
+//! there, or by a service without the module, and users whose programs run without a login.
+//!
+//! An active slice is enough for the default. What logind calls a login of a user is a session, so
+//! that its user can ask for more and the grant goes back with the last one. Nobody waits for any
+//! of this. A login through the module is left to the module for a moment, and finds its session
+//! where it was found before: the leader is the same.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use fairshare_core::ledger::Account;
+use fairshare_protocol::OpenSession;
+use tracing::{debug, warn};
+
+use super::{Operations, Origin};
+use crate::decision::{Decision, Verdict};
+use crate::enforcement::{Enforcement, EnforcementError, Login, LoginName};
+use crate::leader::{Place, Process};
+
+/// How long whoever has come is left to the module. Each further pause is twice as long: systemd
+/// may not have made the slice yet, nor logind have put the leader there.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// How often is looked for somebody who has come before they are taken for gone: half a minute.
+const LOOKS: u32 = 6;
+/// How many logins that came through the module are remembered, so that logind need not be asked
+/// about them.
+pub(super) const MOST_LATELY: usize = 256;
+
+/// Logins of logind that have come as sessions lately.
+#[derive(Debug, Default)]
+pub(super) struct Lately(VecDeque<String>);
+
+impl Lately {
+    pub(super) fn add(&mut self, login: &str) {
+        if self.0.len() >= MOST_LATELY {
+            self.0.pop_front();
+        }
+        self.0.push_back(login.to_owned());
+    }
+
+    /// Whether this login has come. It is asked for once.
+    pub(super) fn take(&mut self, login: &str) -> bool {
+        let found = self.0.iter().position(|known| known == login);
+        found.is_some_and(|index| self.0.remove(index).is_some())
+    }
+}
+
+impl<E: Enforcement> Operations<E> {
+    /// Takes in everybody who is there: after a start, and after the bus or logind was away.
+    pub(crate) async fn look_for_present(self: &Arc<Self>) {
+        for uid in self.enforcement.present() {
+            self.take_in(uid).await;
+        }
+        let logins = match self.enforcement.logins().await {
+            Ok(logins) => logins,
+            Err(fault) => {
+                warn!("cannot list who is logged in: {fault}, ignoring");
+                return;
+            }
+        };
+        let mut of_users: BTreeMap<u32, Vec<LoginName>> = BTreeMap::new();
+        for login in logins {
+            of_users
+                .entry(login.uid.unwrap_or(0))
+                .or_default()
+                .push(login);
+        }
+        for (uid, logins) in of_users {
+            let account = self.book.with(move |book| {
+                let is_persons = book.is_persons(uid);
+                is_persons.then(|| book.ledger().account(uid).cloned())
+            });
+            let Some(account) = account.await else {
+                continue;
+            };
+            let led = account.map(|account| led(&account)).unwrap_or_default();
+            for login in logins.into_iter().filter(|login| !led.contains(&login.id)) {
+                self.look_at_login(&login).await;
+            }
+        }
+    }
+
+    /// logind has a user whom it did not have.
+    pub(crate) async fn user_came(self: &Arc<Self>, uid: u32) {
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..LOOKS {
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            if self.enforcement.look(uid).is_some() {
+                return self.take_in(uid).await;
+            }
+        }
+        debug!(uid, "no slice came with the user");
+    }
+
+    /// logind has a login that it did not have.
+    pub(crate) async fn login_came(self: &Arc<Self>, login: LoginName) {
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..LOOKS {
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+            let told = self
+                .lately
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(&login.id);
+            if told || self.look_at_login(&login).await {
+                return;
+            }
+        }
+        debug!(login = login.id, "the login was not put into a slice");
+    }
+
+    /// Remembers a login that has come as a session.
+    pub(super) fn came_lately(&self, login: &str) {
+        let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
+        lately.add(login);
+    }
+
+    /// Gives the default to a user whose slice is there, if they are not known yet.
+    async fn take_in(self: &Arc<Self>, uid: u32) {
+        let new = self
+            .book
+            .with(move |book| book.is_persons(uid) && book.ledger().account(uid).is_none());
+        if !new.await {
+            return;
+        }
+        let known = self.who_logs_in(uid, None).await;
+        if self.is_exempt(uid, &known).await {
+            return;
+        }
+        let _turn = self.turns.take(uid).await;
+        // That may have been long.
+        if self.enforcement.look(uid).is_none() {
+            return;
+        }
+        let (person, unknown) = known.into_parts();
+        let taken = self.book.with(move |book| book.take_in(uid, person));
+        let Some(limits) = taken.await else {
+            return;
+        };
+        if unknown {
+            self.look_up_later(uid);
+        }
+        let decision = |verdict| Decision::new("take_in", verdict, uid).to(limits.allocation);
+        match self.limit(uid, &limits).await {
+            Ok(_) => decision(Verdict::Granted)
+                .because("the slice is there without a session")
+                .log(),
+            Err(EnforcementError::NoSlice { .. }) => self.forget_if_gone(uid).await,
+            Err(fault) => {
+                decision(Verdict::NotEnforced)
+                    .because(format!("{fault}, trying again"))
+                    .log();
+                self.try_again(uid);
+            }
+        }
+    }
+
+    /// Makes a session of a login, where it is a user's. Returns whether there is nothing more to
+    /// do for it; else logind has not put its leader into the slice yet.
+    async fn look_at_login(self: &Arc<Self>, name: &LoginName) -> bool {
+        let login = match self.enforcement.login(name).await {
+            Ok(Some(login)) => login,
+            Ok(None) => return true,
+            Err(fault) => {
+                warn!(login = name.id, "cannot look at a login: {fault}, ignoring");
+                return true;
+            }
+        };
+        let is_users = login.is_users();
+        let Login {
+            uid,
+            leader: pid,
+            service,
+            ..
+        } = login;
+        let new = self
+            .book
+            .with(move |book| book.is_persons(uid) && book.ledger().session_of(uid, pid).is_none());
+        if !is_users || !new.await {
+            return true;
+        }
+        let Ok(process) = Process::look(pid) else {
+            return true;
+        };
+        if process.place(uid, &self.enforcement.slice(uid)) != Place::Inside {
+            return false;
+        }
+        let open = OpenSession {
+            uid,
+            pid,
+            service: Some(service),
+            wait_ms: None,
+        };
+        self.open(open, Origin::Found).await;
+        true
+    }
+}
+
+/// The logins that the leaders of a user's sessions are in.
+fn led(account: &Account) -> HashSet<String> {
+    let leaders = account.sessions().values().map(|session| session.leader);
+    leaders
+        .filter_map(|leader| Some(Process::find(leader)?.login_id()?.to_owned()))
+        .collect()
+}
