@@ -23,6 +23,7 @@ mod packages;
 mod placement;
 mod policy;
 mod queue;
+mod service;
 mod sharing;
 mod socket;
 mod transfer;
@@ -75,6 +76,12 @@ fn main() -> ExitCode {
         examples::the_c_example_works,
         examples::the_greeting_speaks_on_a_terminal_only,
         examples::the_policy_for_a_small_machine_works,
+        service::the_unit_shuts_the_daemon_in,
+        service::a_hung_daemon_is_started_again,
+        service::a_reload_is_told_to_systemd,
+        service::apparmor_lets_it_work_and_no_more,
+        service::who_was_there_before_is_limited,
+        service::who_comes_another_way_is_limited,
         failure::deny_refuses_users_and_never_root,
         failure::a_killed_leader_ends_its_session,
         failure::a_hundred_kills_lose_nothing,

@@ -19,7 +19,7 @@ use crate::progress::{Progress, Step};
 use crate::release::Release;
 
 /// What is in the image besides the essential packages.
-const PACKAGES: [&str; 25] = [
+const PACKAGES: [&str; 26] = [
     // The system itself.
     "systemd",
     "systemd-sysv",
@@ -49,6 +49,7 @@ const PACKAGES: [&str; 25] = [
     "slapd",
     "nslcd",
     "libnss-ldapd",
+    "apparmor",
 ];
 /// Left out of the image.
 const EXCLUDED: [&str; 3] = [
