@@ -23,6 +23,7 @@ mod reading;
 mod resolve;
 mod sections;
 mod source;
+mod strays;
 mod subject;
 mod value;
 mod yaml;
@@ -30,6 +31,7 @@ mod yaml;
 pub use explain::{Candidate, Difference, Explained};
 pub use problem::{Excerpt, Look, MAX_PROBLEMS, Problem, Severity, report};
 pub use source::{Place, Source};
+pub use strays::{BUILT_IN_LOOK, MAX_ADOPTED, SHORTEST_LOOK, StrayTerms, UnitPattern};
 pub use subject::{Group, Members, Subject};
 pub use value::{LONGEST_TIME, MAX_PRIORITY, MAX_WEIGHT, SHORTEST_TIME};
 pub use yaml::{MAX_DEPTH, MAX_VALUES};
@@ -172,6 +174,7 @@ impl Policy {
         }
         checks::reserve(&sections, machine, &mut problems);
         checks::group_order(&sections, &mut problems);
+        checks::strays(&sections, &mut problems);
         sections.rank_groups();
         let base = base(&sections, machine);
         checks::sections(&sections, &base, &mut problems);
@@ -356,6 +359,11 @@ impl Policy {
                 None => Some(BUILT_IN_LONGEST_WAIT),
             },
         }
+    }
+
+    /// What is done about processes outside of their user's slice.
+    pub fn strays(&self) -> &StrayTerms {
+        &self.sections.strays
     }
 
     /// Which slice carries an allocation.

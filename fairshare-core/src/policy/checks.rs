@@ -55,6 +55,18 @@ pub(super) fn reserve(sections: &Sections, machine: &Machine, problems: &mut Pro
     }
 }
 
+/// Checks that what is to be adopted is looked for.
+pub(super) fn strays(sections: &Sections, problems: &mut Problems<'_>) {
+    let Some(at) = sections.strays_adopt_at else {
+        return;
+    };
+    if sections.strays.look.is_none() && !sections.strays.adopt.is_empty() {
+        let message = "nothing is adopted where strays.look is off".to_owned();
+        let path = "strays.adopt";
+        problems.add(Severity::Warning, Some(at), path, message, None);
+    }
+}
+
 /// Checks each section against what everybody has, so that no user of one section gets figures
 /// that contradict each other.
 pub(super) fn sections(sections: &Sections, base: &Base, problems: &mut Problems<'_>) {

@@ -70,11 +70,22 @@ impl<'a, 'b> Reader<'a, 'b> {
         read: impl FnOnce(&str) -> Result<Value, Invalid>,
     ) -> Option<Given> {
         let text = self.text(path, node, expected)?;
-        match read(text) {
-            Ok(value) => Some(Given { value, at: node.at }),
+        let value = self.read(path, node.at, || read(text))?;
+        Some(Given { value, at: node.at })
+    }
+
+    /// What was read, or what is wrong with it told.
+    pub(super) fn read<T>(
+        &mut self,
+        path: &str,
+        at: Spot,
+        read: impl FnOnce() -> Result<T, Invalid>,
+    ) -> Option<T> {
+        match read() {
+            Ok(value) => Some(value),
             Err(Invalid { message, hint }) => {
                 self.problems
-                    .add(Severity::Error, Some(node.at), path, message, hint);
+                    .add(Severity::Error, Some(at), path, message, hint);
                 None
             }
         }
@@ -114,14 +125,18 @@ impl<'a, 'b> Reader<'a, 'b> {
         word.copied()
     }
 
-    /// A list of users or groups.
-    pub(super) fn names(&mut self, path: &str, node: &Node, noun: &str) -> Option<Names> {
+    pub(super) fn list<'n>(&mut self, path: &str, node: &'n Node, how: &str) -> Option<&'n [Node]> {
         let yaml::Value::List(items) = &node.value else {
             let message = format!("a list is expected, not {}", node.kind());
-            let hint = "write the names in brackets: [one, other]".to_owned();
-            self.problems.hinted(node.at, path, message, hint);
+            self.problems.hinted(node.at, path, message, how.to_owned());
             return None;
         };
+        Some(items)
+    }
+
+    /// A list of users or groups.
+    pub(super) fn names(&mut self, path: &str, node: &Node, noun: &str) -> Option<Names> {
+        let items = self.list(path, node, "write the names in brackets: [one, other]")?;
         let mut names = Names::new();
         for item in items {
             let Some(text) = self.text(path, item, "a name or a number") else {

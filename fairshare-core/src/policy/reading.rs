@@ -8,6 +8,7 @@ use super::leaf::Reader;
 use super::problem::{Problems, cut, quoted};
 use super::sections::{Given, Key, Resource, Scope, Sections, Who};
 use super::source::Spot;
+use super::strays::{self, MAX_ADOPTED, UnitPattern};
 use super::value::{self, Hundredths, Value};
 use super::yaml::{Entry, Node};
 use super::{Enforce, SliceScheme};
@@ -30,6 +31,7 @@ const ROOT: &[&str] = &[
     "show_holders",
     "queue",
     "slice",
+    "strays",
 ];
 const GROUP: &[&str] = &[
     "defaults", "max", "min", "lease", "idle", "priority", "budget",
@@ -53,6 +55,7 @@ const LEASE: &[&str] = &["default", "longest"];
 const IDLE: &[&str] = &["after", "notice"];
 const MEMBERS: &[&str] = &["users", "groups"];
 const QUEUE: &[&str] = &["half_life", "longest_wait"];
+const STRAYS: &[&str] = &["look", "adopt"];
 
 /// Reads one file into the sections.
 pub(super) fn read(root: &Node, sections: &mut Sections, problems: &mut Problems<'_>) {
@@ -128,6 +131,7 @@ impl Reader<'_, '_> {
                 Some(_) => sections.slice = SliceScheme::Fairshare,
                 None => {}
             },
+            "strays" => self.strays(node, sections),
             _ => self.unknown("", entry, ROOT),
         }
     }
@@ -447,6 +451,50 @@ impl Reader<'_, '_> {
                 _ => {}
             }
         }
+    }
+
+    fn strays(&mut self, node: &Node, sections: &mut Sections) {
+        const HOW: &str = "write for example {look: 5m, adopt: [cron.service]}";
+        let Some(entries) = self.mapping(node, "strays", HOW) else {
+            return;
+        };
+        for entry in entries {
+            match &*entry.key {
+                "look" => {
+                    if let Some(text) = self.text("strays.look", &entry.node, "a time such as 5m")
+                        && let Some(look) =
+                            self.read("strays.look", entry.node.at, || strays::look(text))
+                    {
+                        sections.strays.look = look;
+                    }
+                }
+                "adopt" => {
+                    sections.strays_adopt_at = Some(entry.at);
+                    if let Some(units) = self.units("strays.adopt", &entry.node) {
+                        sections.strays.adopt = units;
+                    }
+                }
+                _ => self.unknown("strays", entry, STRAYS),
+            }
+        }
+    }
+
+    /// A list of units.
+    fn units(&mut self, path: &str, node: &Node) -> Option<Vec<UnitPattern>> {
+        let items = self.list(path, node, "write the units in brackets: [cron.service]")?;
+        if items.len() > MAX_ADOPTED {
+            let message = format!("more than {MAX_ADOPTED} units");
+            self.problems.error(node.at, path, message);
+            return None;
+        }
+        let mut units = Vec::new();
+        for item in items {
+            let Some(text) = self.text(path, item, "the name of a unit") else {
+                continue;
+            };
+            units.extend(self.read(path, item.at, || UnitPattern::read(text)));
+        }
+        Some(units)
     }
 }
 

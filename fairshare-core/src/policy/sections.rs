@@ -8,6 +8,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::source::Spot;
+use super::strays::StrayTerms;
 use super::value::{Hundredths, Value};
 use super::{Enforce, SliceScheme};
 
@@ -194,6 +195,9 @@ pub(super) struct Sections {
     /// A time or `unlimited`.
     pub(super) longest_wait: Option<Value>,
     pub(super) slice: SliceScheme,
+    pub(super) strays: StrayTerms,
+    /// Where the units stand that hold, if there are any.
+    pub(super) strays_adopt_at: Option<Spot>,
     /// The entries of `groups` in the order of precedence: the rank of each.
     pub(super) ranks: Vec<usize>,
 }

@@ -123,14 +123,14 @@ pub(super) struct Invalid {
 }
 
 impl Invalid {
-    fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             hint: None,
         }
     }
 
-    fn hint(mut self, hint: &str) -> Self {
+    pub(super) fn hint(mut self, hint: &str) -> Self {
         self.hint = Some(hint.to_owned());
         self
     }

@@ -212,6 +212,38 @@ fn each_wrong_value_is_told_with_what_to_write() {
         ),
         ("slice: user", "slice: write 'auto' or 'fairshare'"),
         (
+            "strays: {look: 5s}",
+            "strays.look: '5s' is less than 10s [write a time from 10s on, for example 5m, or off]",
+        ),
+        (
+            "strays: {look: never}",
+            "strays.look: 'never' is no time [write a time from 10s on, for example 5m, or off]",
+        ),
+        (
+            "strays: {adopt: cron.service}",
+            "strays.adopt: a list is expected, not a text \
+             [write the units in brackets: [cron.service]]",
+        ),
+        (
+            "strays: {adopt: [cron]}",
+            "strays.adopt: 'cron' is no unit \
+             [write a service or a scope, for example cron.service]",
+        ),
+        (
+            "strays: {adopt: ['*.service']}",
+            "strays.adopt: '*.service' does not say which units \
+             [write a service or a scope, for example cron.service]",
+        ),
+        (
+            "strays: {adopt: [user@1000.service]}",
+            "strays.adopt: 'user@1000.service' is a user's service manager \
+             [it stays where it is: systemd loses services that are moved away from it]",
+        ),
+        (
+            "strays: {find: 5m}",
+            "strays.find: unknown key [known here: look, adopt]",
+        ),
+        (
             "users: {a: 5}",
             "users.a: not a mapping: write sections such as max: {cpu: 4} below it",
         ),

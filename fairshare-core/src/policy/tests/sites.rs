@@ -274,6 +274,23 @@ fn everything_beside_the_figures_is_read() {
 }
 
 #[test]
+fn strays_are_looked_for_and_adopted_by_unit() {
+    assert_eq!(read_with("").strays(), &StrayTerms::default());
+    let policy = read_with("strays: {look: 1m, adopt: [cron.service, 'docker-*.scope']}\n");
+    assert_eq!(policy.strays().look, Some(HOUR / 60));
+    assert!(policy.strays().adopts("cron.service"));
+    assert!(!policy.strays().adopts("ssh.service"));
+    assert_eq!(read_with("strays: {look: off}\n").strays().look, None);
+    let many: Vec<String> = (0..=MAX_ADOPTED).map(|n| format!("a{n}.scope")).collect();
+    let text = format!("strays: {{adopt: [{}]}}", many.join(", "));
+    assert_eq!(problems_with(&text), ["strays.adopt: more than 64 units"]);
+    assert_eq!(
+        warnings_with("strays: {look: off, adopt: [cron.service]}"),
+        ["strays.adopt: nothing is adopted where strays.look is off"]
+    );
+}
+
+#[test]
 fn a_lease_that_nobody_set_is_no_longer_than_the_longest() {
     let policy = read_with("lease: {longest: 7d}\nusers: {bob: {lease: {longest: 1h}}}\n");
     assert_eq!(policy.everyone().lease.default, Some(7 * 24 * HOUR));
