@@ -48,7 +48,7 @@ pub use recent_use::{HALF_LIFE, RecentUse};
 pub use refusal::{Refusal, Short, Shortage};
 pub use saved::{Numbers, Saved, SavedUser};
 
-use crate::Entitlement;
+use crate::{Entitlement, Limits};
 use admission::{Ask, check_bounds, check_memory};
 use pools::Pools;
 use queue::Queue;
@@ -79,7 +79,7 @@ pub struct Opened {
     /// Whether the same leader had opened it before.
     pub again: bool,
     /// What is to hold for the user now.
-    pub limits: crate::Limits,
+    pub limits: Limits,
 }
 
 /// What the end of a session came to.
@@ -255,18 +255,23 @@ impl Ledger {
     }
 
     /// The user's slice is there, though no session of theirs is known: somebody who logged in before
-    /// this ledger was begun, or whose programs run without a login. They have the default until
-    /// [`Ledger::forget`]. Memory comes down to it gently: they have not asked for it.
-    /// `None` for a user who is known already.
-    pub fn take_in(&mut self, uid: u32, entitlement: &Arc<Entitlement>) -> Option<crate::Limits> {
-        if self.accounts.contains_key(&uid) {
-            return None;
-        }
-        self.accounts.insert(uid, Account::new(entitlement));
-        self.edit(uid, |account| {
+    /// this ledger was begun, or whose programs run without a login. See [`Ledger::hold`]. `None` for
+    /// a user who is known already.
+    pub fn take_in(&mut self, uid: u32, entitlement: &Arc<Entitlement>) -> Option<Limits> {
+        (!self.accounts.contains_key(&uid)).then(|| self.hold(uid, entitlement))
+    }
+
+    /// Processes of a user are held in the slice without a session. Whoever is not known yet is from
+    /// now on, with the default and until [`Ledger::forget`]. Memory comes down to it gently: they
+    /// have not asked for it. Returns what is to be enforced.
+    pub fn hold(&mut self, uid: u32, entitlement: &Arc<Entitlement>) -> Limits {
+        let account = self.accounts.entry(uid).or_insert_with(|| {
+            self.changed.insert(uid);
+            let mut account = Account::new(entitlement);
             account.gentle = true;
-            account.limits()
-        })
+            account
+        });
+        account.limits()
     }
 
     /// A session has ended. With the user's last one the grant goes back and the user leaves the

@@ -805,3 +805,22 @@ fn where_no_lease_ends_nobody_takes_what_the_first_lacks() {
         allocation("6", "8G")
     );
 }
+
+#[test]
+fn who_is_held_without_a_session_has_the_default_and_may_ask_for_nothing() {
+    let mut ledger = ledger();
+    let limits = ledger.hold(1000, &entitlement());
+    assert_eq!(limits.allocation, allocation("2", "8G"));
+    assert_eq!(ledger.take_changed(), BTreeSet::from([1000]));
+    let refusal = ledger.request(1000, &wish("4", "16G"), NONE, NOW);
+    assert_eq!(refusal.unwrap_err(), Refusal::NoSession);
+    assert_eq!(ledger.granted(), Capacity::default());
+
+    // A login finds them known, and what they hold then stays theirs.
+    ledger.open_session(1000, leader(1), "sshd", &entitlement());
+    ledger.request(1000, &wish("4", "16G"), NONE, NOW).unwrap();
+    let limits = ledger.hold(1000, &entitlement());
+    assert_eq!(limits.allocation, allocation("4", "16G"));
+    ledger.forget(1000, NOW);
+    assert!(ledger.account(1000).is_none());
+}
