@@ -10,8 +10,8 @@
 //! # Lines
 //!
 //! Each message is one JSON object in UTF-8 on one line, ended by a newline, at most
-//! [`frame::MAX_LINE`] bytes long; the replies to `list`, `queue`, `explain`, `policy_diff` and
-//! `reload` may have [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one
+//! [`frame::MAX_LINE`] bytes long; the replies to `list`, `queue`, `strays`, `explain`,
+//! `policy_diff` and `reload` may have [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one
 //! connection, and the daemon sends one reply to each, in the order of the requests; only a
 //! `resize` that waits has lines before its reply. A member of the object that the reader does not
 //! know is skipped. The daemon puts a space behind `:` and `,`; a client need not.
@@ -46,6 +46,7 @@
 //! | `status` | | user | `status_info` |
 //! | `list` | | all | `list_info` |
 //! | `queue` | | all | `queue_info` |
+//! | `strays` | | all | `strays_info` |
 //! | `explain` | `uid` | user; with another's `uid` administrators | `explain_info` |
 //! | `policy_diff` | | administrators | `policy_diff_info` |
 //! | `reload` | | root | `success` |
@@ -53,9 +54,9 @@
 //! | `open_session` | `uid` and `pid` (required), `service`, `wait_ms` | root | `session_opened`, `session_ignored` |
 //! | `close_session` | `session`, or `uid` and `pid` | root | `success` |
 //!
-//! Administrators are root and whom policy names so. `list` and `queue` tell an administrator of
-//! every user; another caller sees their own row of `list`, and of the queue who waits only where
-//! policy shows it.
+//! Administrators are root and whom policy names so. `list`, `queue` and `strays` tell an
+//! administrator of every user; another caller sees their own row of `list`, their own processes of
+//! `strays`, and of the queue who waits only where policy shows it.
 //!
 //! `request_resources` asks for a first grant and is refused while one is held. `resize` asks for
 //! one or changes it in place. What a wish does not name stays as it is. Both give absolute
@@ -175,6 +176,35 @@
 //! ));
 //!
 //! request(r#"{"type": "reload"}"#);
+//! ```
+//!
+//! # Strays
+//!
+//! A stray is a process of a user that runs outside of the user's slice, and so outside of every
+//! limit. `strays` tells of them, with the fields of [`StraysInfo`] and a row each as [`StrayInfo`].
+//! `age_s` is how long ago the daemon has looked: it looks when it is asked, and answers with what
+//! it has seen where it has only just looked.
+//!
+//! ```
+//! # use fairshare_protocol::{frame, Reply, Request};
+//! # fn request(line: &str) {
+//! #     let request = Request::from_line(line.as_bytes()).unwrap();
+//! #     assert_eq!(frame::encode(&request).unwrap().trim_end(), line);
+//! # }
+//! # fn reply(line: &str) {
+//! #     let reply: Reply = serde_json::from_str(line).unwrap();
+//! #     assert_eq!(frame::encode(&reply).unwrap().trim_end(), line);
+//! # }
+//! request(r#"{"type": "strays"}"#);
+//! reply(concat!(
+//!     r#"{"type": "strays_info", "strays": [{"uid": 1000, "user": "alice", "pid": 4711, "#,
+//!     r#""command": "backup.sh", "unit": "cron.service", "#,
+//!     r#""cgroup": "/system.slice/cron.service", "running_s": 75, "adopts": true}], "age_s": 0}"#,
+//! ));
+//! reply(concat!(
+//!     r#"{"type": "strays_info", "strays": [{"uid": 1000, "pid": 4711, "command": "sh", "#,
+//!     r#""cgroup": "/", "running_s": 0}], "more": 12, "cut": true, "age_s": 1}"#,
+//! ));
 //! ```
 //!
 //! # Administration
@@ -300,6 +330,7 @@ mod queue;
 mod reply;
 mod request;
 mod status;
+mod strays;
 mod tasks;
 mod text;
 mod wait;
@@ -319,6 +350,7 @@ pub use request::{
     CloseSession, Explain, InvalidRequest, OpenSession, Release, Renew, Request, Resize, Set,
 };
 pub use status::{BudgetInfo, SliceInfo, StatusInfo};
+pub use strays::{StrayInfo, StraysInfo};
 pub use tasks::{InvalidTasks, Tasks};
 pub use text::printable;
 pub use wait::Wait;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AboutInfo, Allocation, ErrorCode, ExplainInfo, PolicyDiffInfo, QueueEntry, Queued, StatusInfo,
-    Wish,
+    StraysInfo, Wish,
 };
 
 /// A reply, one for each `type` on the wire. A client skips fields that it does not know.
@@ -40,6 +40,8 @@ pub enum Reply {
         /// One row for each request that waits, the next one first.
         entries: Vec<QueueEntry>,
     },
+    /// The answer to `strays`.
+    StraysInfo(StraysInfo),
     /// The answer to `explain`.
     ExplainInfo(ExplainInfo),
     /// The answer to `policy_diff`.

@@ -24,6 +24,9 @@ pub enum Request {
     List,
     /// Asks which requests wait, in their order.
     Queue,
+    /// Asks which processes run outside of their user's slice. Administrators see those of every
+    /// user; another caller sees only their own.
+    Strays,
     /// Asks what policy comes to for a user, and which lines say so.
     Explain(Explain),
     /// Asks what a reload of the policy files would change.
@@ -154,6 +157,7 @@ impl Request {
         "status",
         "list",
         "queue",
+        "strays",
         "explain",
         "policy_diff",
         "reload",
@@ -173,6 +177,7 @@ impl Request {
             Self::Status => "status",
             Self::List => "list",
             Self::Queue => "queue",
+            Self::Strays => "strays",
             Self::Explain(_) => "explain",
             Self::PolicyDiff => "policy_diff",
             Self::Reload => "reload",
@@ -183,13 +188,16 @@ impl Request {
     }
 
     /// The longest line that may answer the request, in bytes without its newline. Only what has
-    /// a row for each user, or the problems of a policy, can be long, so that no other caller, a
+    /// a row for each user or process, or the problems of a policy, can be long, so that no other caller, a
     /// login among them, has to hold more than a little of what a peer sends.
     pub fn longest_reply(&self) -> usize {
         match self {
-            Self::List | Self::Queue | Self::Explain(_) | Self::PolicyDiff | Self::Reload => {
-                frame::MAX_LIST_LINE
-            }
+            Self::List
+            | Self::Queue
+            | Self::Strays
+            | Self::Explain(_)
+            | Self::PolicyDiff
+            | Self::Reload => frame::MAX_LIST_LINE,
             _ => frame::MAX_LINE,
         }
     }

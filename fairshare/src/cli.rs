@@ -109,6 +109,11 @@ Examples:
     List,
     /// Show which requests wait for their turn
     Queue,
+    /// Show processes that run outside of their user's slice, where no limit holds
+    ///
+    /// Administrators see those of all users, others see their own. The daemon looks when it is
+    /// asked. What policy has it move into the slice is marked.
+    Strays,
     /// Show what policy says and what a reload would change, and reload it
     Policy {
         #[command(subcommand)]

@@ -32,6 +32,15 @@ pub(crate) fn width_of(stream: impl AsFd) -> Width {
 /// Rows without lines between them, the first one being the heading; columns without a figure left
 /// out, and rows too. Where the terminal is too narrow for a table, each row becomes a list.
 pub(crate) fn table<const N: usize>(rows: &[[String; N]], width: Width) -> String {
+    table_with_texts(rows, &[], width)
+}
+
+/// The same where some columns beside the first hold texts.
+pub(crate) fn table_with_texts<const N: usize>(
+    rows: &[[String; N]],
+    texts: &[usize],
+    width: Width,
+) -> String {
     let told = |column: &usize| {
         let mut below_heading = rows.iter().skip(1);
         below_heading.any(|row| row.get(*column).is_some_and(|cell| !cell.is_empty()))
@@ -46,9 +55,16 @@ pub(crate) fn table<const N: usize>(rows: &[[String; N]], width: Width) -> Strin
     let fits = |text: &String| {
         width.is_none_or(|width| text.lines().all(|line| line.chars().count() <= width))
     };
-    let text = [aligned(&rows, 2), aligned(&rows, 1)]
-        .into_iter()
-        .find(fits);
+    let to_the_left: Vec<bool> = columns
+        .iter()
+        .map(|column| *column == 0 || texts.contains(column))
+        .collect();
+    let text = [
+        aligned(&rows, &to_the_left, 2),
+        aligned(&rows, &to_the_left, 1),
+    ]
+    .into_iter()
+    .find(fits);
     let Some(text) = text else {
         return stacked(&rows);
     };
@@ -56,8 +72,8 @@ pub(crate) fn table<const N: usize>(rows: &[[String; N]], width: Width) -> Strin
     format!("{HEADING}{heading}{HEADING:#}\n{rest}\n")
 }
 
-/// Names to the left, figures to the right, so many spaces between columns.
-fn aligned(rows: &[Vec<&str>], gap: u16) -> String {
+/// Names and texts to the left, figures to the right, so many spaces between columns.
+fn aligned(rows: &[Vec<&str>], to_the_left: &[bool], gap: u16) -> String {
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
@@ -67,7 +83,7 @@ fn aligned(rows: &[Vec<&str>], gap: u16) -> String {
     }
     for (index, column) in table.column_iter_mut().enumerate() {
         column.set_padding(if index == 0 { (0, 0) } else { (gap, 0) });
-        if index > 0 {
+        if to_the_left.get(index) != Some(&true) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }

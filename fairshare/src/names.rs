@@ -38,6 +38,11 @@ pub(crate) fn filled_in(mut reply: Reply) -> Reply {
                 names.fill(entry.uid, &mut entry.user);
             }
         }
+        Reply::StraysInfo(info) => {
+            for stray in &mut info.strays {
+                names.fill(Some(stray.uid), &mut stray.user);
+            }
+        }
         Reply::ExplainInfo(info) => names.fill(Some(info.uid), &mut info.user),
         Reply::PolicyDiffInfo(info) => {
             for change in &mut info.users {
@@ -106,6 +111,8 @@ mod tests {
         for line in [
             r#"{"type": "queue_info", "entries": [{"position": 1, "uid": 0, "cpu": 1,
                 "mem": "1G", "tasks": 1, "since_s": 1, "priority": 0}]}"#,
+            r#"{"type": "strays_info", "age_s": 0, "strays": [{"uid": 0, "pid": 1,
+                "command": "a", "cgroup": "/", "running_s": 1}]}"#,
             r#"{"type": "explain_info", "uid": 0, "entries": [], "enforce": "on"}"#,
             r#"{"type": "policy_diff_info", "users": [
                 {"uid": 0, "key": "max.cpu", "from": "1", "to": "2"}]}"#,

@@ -8,6 +8,7 @@
 mod policy;
 mod queue;
 mod status;
+mod strays;
 
 use fairshare_protocol::{Reply, SessionOpened, UserInfo, printable};
 
@@ -24,6 +25,7 @@ pub(crate) fn reply(reply: &Reply, width: Width) -> String {
         Reply::StatusInfo(info) => status::view(info, width),
         Reply::ListInfo { users } => list(users, width),
         Reply::QueueInfo { entries } => queue::view(entries, width),
+        Reply::StraysInfo(info) => strays::view(info, width),
         Reply::ExplainInfo(info) => policy::explained(info, width),
         Reply::PolicyDiffInfo(info) => policy::difference(info, width),
         Reply::SessionOpened(session) => opened(session, width),
@@ -96,6 +98,10 @@ mod tests {
                 "grant": false, "cpu": 1, "mem": "1G", "tasks": 1}]}"#,
             r#"{"type": "queue_info", "entries": [{"position": 1, "uid": 1, "user": "\u001b[2J",
                 "cpu": 1, "mem": "1G", "tasks": 1, "since_s": 1, "priority": 0}]}"#,
+            r#"{"type": "strays_info", "age_s": 0, "strays": [{"uid": 1, "user": "\u001b[2J",
+                "pid": 1, "command": "\u001b[2J", "unit": "\u001b[2J", "cgroup": "/",
+                "running_s": 1}, {"uid": 1, "pid": 1, "command": "a", "cgroup": "\u001b[2J",
+                "running_s": 1}]}"#,
             r#"{"type": "explain_info", "uid": 1, "user": "\u001b[2J", "enforce": "on",
                 "entries": [{"key": "\u001b[2J", "value": "\u001b[2J",
                     "winner": {"place": "\u001b[2J", "path": "\u001b[2J"},

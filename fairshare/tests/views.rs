@@ -155,6 +155,18 @@ const QUEUE: &str = concat!(
     r#"{"position": 2, "cpu": 4, "mem": "16G", "tasks": 4096, "since_s": 75, "priority": -5}]}"#,
 );
 
+const STRAYS: &str = concat!(
+    r#"{"type": "strays_info", "strays": ["#,
+    r#"{"uid": 90210, "user": "carol", "pid": 4711, "command": "backup.sh", "#,
+    r#""unit": "cron.service", "cgroup": "/system.slice/cron.service", "running_s": 4510, "#,
+    r#""adopts": true}, "#,
+    r#"{"uid": 90210, "user": "carol", "pid": 91004, "command": "node", "#,
+    r#""unit": "docker-0a1b2c3d4e5f.scope", "#,
+    r#""cgroup": "/system.slice/docker-0a1b2c3d4e5f.scope", "running_s": 75}, "#,
+    r#"{"uid": 90211, "pid": 17, "command": "sh", "cgroup": "/", "running_s": 3}], "#,
+    r#""more": 12, "cut": true, "age_s": 2}"#,
+);
+
 const EXPLAINED: &str = concat!(
     r#"{"type": "explain_info", "uid": 90210, "user": "carol", "entries": ["#,
     r#"{"key": "defaults.cpu", "value": "2", "#,
@@ -195,6 +207,16 @@ fn a_lease_a_queue_and_a_budget() {
     };
     transcript("sharing.trycmd", answer);
     transcript_in(40, "sharing-narrow.trycmd", answer);
+}
+
+#[test]
+fn processes_outside_of_their_users_slices() {
+    let answer = |_: &str| Answer::from(STRAYS);
+    transcript("strays.trycmd", answer);
+    transcript_in(40, "strays-narrow.trycmd", answer);
+    transcript("no-strays.trycmd", |_| {
+        Answer::from(r#"{"type": "strays_info", "strays": [], "age_s": 0}"#)
+    });
 }
 
 #[test]

@@ -18,8 +18,8 @@ const ROOT: u32 = 0;
 ///
 /// A user's own requests are everybody's. What concerns somebody else, or the policy of all, is
 /// for administrators; sessions and the reload are root's alone, because they stand for what only
-/// root does: logging somebody in, and changing files under `/etc`. `list` and `queue` are
-/// everybody's, with the rows that [`sees_everybody`] leaves.
+/// root does: logging somebody in, and changing files under `/etc`. `list`, `queue` and
+/// `strays` are everybody's, with the rows that [`sees_everybody`] leaves.
 ///
 /// # Errors
 /// The sentence for the caller.
@@ -51,12 +51,13 @@ pub(crate) fn authorise(caller: &Caller, request: &Request) -> Result<(), &'stat
         | Request::Status
         | Request::List
         | Request::Queue
+        | Request::Strays
         | Request::About => (true, ""),
     };
     if may { Ok(()) } else { Err(sentence) }
 }
 
-/// Whether `list` and `queue` show the caller every user, or only the caller's own row.
+/// Whether `list`, `queue` and `strays` show the caller every user, or only the caller's own rows.
 pub(crate) fn sees_everybody(caller: &Caller) -> bool {
     caller.uid == ROOT || caller.administrator
 }
@@ -74,6 +75,7 @@ pub(crate) fn concerns(request: &Request) -> Option<u32> {
         | Request::Status
         | Request::List
         | Request::Queue
+        | Request::Strays
         | Request::PolicyDiff
         | Request::Reload
         | Request::About => None,
@@ -104,7 +106,7 @@ mod tests {
 
     /// Each request that can be made, whom it concerns, and whether a user and an administrator
     /// with the UID 1000 may make it. Root may make every one.
-    const TABLE: [(&str, Option<u32>, bool, bool); 22] = [
+    const TABLE: [(&str, Option<u32>, bool, bool); 23] = [
         (
             r#"{"type": "request_resources", "cpu": 1}"#,
             None,
@@ -148,6 +150,7 @@ mod tests {
         (r#"{"type": "status"}"#, None, true, true),
         (r#"{"type": "list"}"#, None, true, true),
         (r#"{"type": "queue"}"#, None, true, true),
+        (r#"{"type": "strays"}"#, None, true, true),
         (r#"{"type": "explain"}"#, None, true, true),
         (
             r#"{"type": "explain", "uid": 1000}"#,

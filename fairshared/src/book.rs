@@ -13,12 +13,11 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fairshare_core::Limits;
 use fairshare_core::ledger::{
     Change, Closed, Event, Leader, Ledger, Moment, Opened, Refusal, SessionId,
 };
 use fairshare_core::policy;
-use fairshare_core::{Entitlement, Policy};
+use fairshare_core::{Entitlement, Limits, Policy};
 use fairshare_protocol::{MemorySize, Wish};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -177,6 +176,11 @@ impl Book {
         policy::covers(uid, self.uid_min)
     }
 
+    /// The first UID of a person.
+    pub(crate) fn uid_min(&self) -> u32 {
+        self.uid_min
+    }
+
     /// Whether policy covers this user, as far as is known who that is.
     pub(crate) fn covers(&self, uid: u32) -> bool {
         self.is_persons(uid) && !self.exempts(uid)
@@ -275,6 +279,19 @@ impl Book {
         let limits = self.ledger.take_in(uid, &entitlement)?;
         self.save(uid);
         Some(limits)
+    }
+
+    /// See [`Ledger::hold`]. Of whom the ledger has already, at least as much is known as `person`
+    /// says.
+    pub(crate) fn hold(&mut self, person: Arc<Person>) -> Limits {
+        let uid = person.uid;
+        if self.ledger.account(uid).is_none() {
+            self.keep_person(person);
+        }
+        let entitlement = entitlement(&self.policy, &self.people, uid);
+        let limits = self.ledger.hold(uid, &entitlement);
+        self.save(uid);
+        limits
     }
 
     /// See [`Ledger::close_session`].

@@ -221,6 +221,7 @@ async fn carry_out<E: Enforcement>(
         Request::Release(release) => operations.release(asking, release).await,
         Request::Set(set) => operations.set(asking, set).await,
         Request::Queue => operations.queue(&asking).await,
+        Request::Strays => operations.strays(&asking).await,
         Request::Explain(Explain { uid }) => operations.explain(uid.unwrap_or(caller)).await,
         Request::PolicyDiff => operations.policy_diff().await,
         Request::Reload => operations.answer_reload().await,
@@ -246,7 +247,8 @@ fn administrators_count(caller: u32, request: &Request) -> bool {
         uid: caller,
         administrator: false,
     };
-    matches!(request, Request::List | Request::Queue) || authorise(&as_user, request).is_err()
+    let shows_users = matches!(request, Request::List | Request::Queue | Request::Strays);
+    shows_users || authorise(&as_user, request).is_err()
 }
 
 fn refused(caller: u32, request: &Request, sentence: &str) {

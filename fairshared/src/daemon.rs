@@ -25,6 +25,7 @@ use crate::people::People;
 use crate::policy_file::PolicyFault;
 use crate::policy_source::PolicySource;
 use crate::snapshot::{Snapshot, SnapshotError};
+use crate::strays::Finder;
 use crate::{descriptor, listener, policy_file, service_manager};
 
 /// How many events of the bus may wait. The bus holds back the ones behind them.
@@ -138,13 +139,15 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     let watching = policy.enforce() == Enforce::Watch;
     let book = Book::new(policy, policy_file::uid_min(), snapshot, saved);
     let (bus_sender, bus_events) = mpsc::channel(BUS_EVENTS);
+    let finder = Finder::new(Path::new("/proc"), args.cgroup_root());
     let systemd = Systemd::start(scheme, cgroups, args.systemd_dir(), bus_sender);
     let (book, mut book_owner, happened) = BookHandle::start(book);
     let watched = service_manager::stay_alive(book.clone());
-    let operations = Operations::new(book, systemd, people, source, watching);
+    let operations = Operations::new(book, systemd, people, source, finder, watching);
     tokio::spawn(Arc::clone(&operations).follow(happened));
     operations.resume().await;
     tokio::spawn(follow_bus(bus_events, Arc::clone(&operations)));
+    tokio::spawn(Arc::clone(&operations).follow_strays());
     // Behind the start: a name service that hangs must not keep logins waiting for it.
     tokio::spawn(Arc::clone(&operations).look_for_groups(texts));
 

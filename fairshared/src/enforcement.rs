@@ -6,7 +6,7 @@ use std::fmt;
 use std::future::Future;
 
 use fairshare_core::Limits;
-use fairshare_core::ledger::SessionId;
+use fairshare_core::ledger::{Leader, SessionId};
 
 use crate::cgroup::{Enforced, SliceCgroup};
 
@@ -40,12 +40,11 @@ pub(crate) trait Enforcement: Send + Sync + 'static {
         limits: &Limits,
     ) -> impl Future<Output = Result<Applied, EnforcementError>> + Send;
 
-    /// Puts a process that is outside of every limit into the user's slice, with the limits on.
+    /// Puts processes that are outside of every limit into the user's slice, with the limits on.
     fn adopt(
         &self,
         uid: u32,
-        session: SessionId,
-        pid: u32,
+        scope: &NewScope,
         limits: &Limits,
     ) -> impl Future<Output = Result<Applied, EnforcementError>> + Send;
 
@@ -104,6 +103,40 @@ impl Login {
     /// user's service manager.
     pub(crate) fn is_users(&self) -> bool {
         self.class == "user" || self.class.starts_with("user-")
+    }
+}
+
+/// A scope that takes processes into a user's slice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NewScope {
+    /// Its name, which no other scope has until the machine boots again.
+    pub(crate) unit: String,
+    /// What it is, in a few words.
+    pub(crate) description: &'static str,
+    /// The processes, one at least.
+    pub(crate) pids: Vec<u32>,
+}
+
+impl NewScope {
+    /// The scope of a session that nobody placed. The PID keeps it apart from that of a ledger that
+    /// was lost, which numbered the same.
+    pub(crate) fn of_session(uid: u32, session: SessionId, leader: u32) -> Self {
+        Self {
+            unit: format!("fairshare-{uid}-{session}-{leader}.scope"),
+            description: "Session adopted by fairshare",
+            pids: vec![leader],
+        }
+    }
+
+    /// The scope of processes without a session; `None` where there are none. Its name is that of
+    /// the first of them, which can be in it when another of the same number comes.
+    pub(crate) fn of_strays(uid: u32, processes: &[Leader]) -> Option<Self> {
+        let Leader { pid, start_time } = processes.first()?;
+        Some(Self {
+            unit: format!("fairshare-{uid}-stray-{pid}-{start_time}.scope"),
+            description: "Processes adopted by fairshare",
+            pids: processes.iter().map(|process| process.pid).collect(),
+        })
     }
 }
 

@@ -24,7 +24,22 @@ pub(crate) fn read(path: &Path) -> io::Result<String> {
     read_from(File::open(path)?)
 }
 
-fn read_from(mut file: impl Read) -> io::Result<String> {
+/// The same for a text with a program's name in it, which its user may make of any bytes. What is
+/// no UTF-8 is replaced.
+///
+/// # Errors
+/// As of `std::fs::read`.
+pub(crate) fn read_lossy(path: &Path) -> io::Result<String> {
+    let bytes = bytes_from(File::open(path)?)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn read_from(file: impl Read) -> io::Result<String> {
+    let bytes = bytes_from(file)?;
+    String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+fn bytes_from(mut file: impl Read) -> io::Result<Vec<u8>> {
     let mut text = vec![0; ROOM];
     let count = loop {
         match file.read(&mut text) {
@@ -36,7 +51,7 @@ fn read_from(mut file: impl Read) -> io::Result<String> {
     if count == ROOM || text.last().is_some_and(|last| *last != b'\n') {
         file.read_to_end(&mut text)?;
     }
-    String::from_utf8(text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    Ok(text)
 }
 
 #[cfg(test)]

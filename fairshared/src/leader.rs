@@ -92,13 +92,13 @@ impl Process {
 
 fn read_proc(pid: u32, file: &str) -> io::Result<String> {
     let path = format!("/proc/{pid}/{file}");
-    kernel_file::read(Path::new(&path))
+    kernel_file::read_lossy(Path::new(&path))
         .map_err(|error| io::Error::new(error.kind(), format!("read {path}: {error}")))
 }
 
 /// Field 22 of `/proc/PID/stat`. The second field is the program's name in parentheses and may
 /// hold anything, so the fields are counted from the last `)`.
-fn parse_start_time(stat: &str) -> Option<u64> {
+pub(crate) fn parse_start_time(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(19)?.parse().ok()
 }
@@ -111,7 +111,7 @@ fn parse_cgroup(text: &str) -> Option<String> {
 }
 
 /// Only the two components at the top count: further down users name their slices themselves.
-fn place(cgroup: &str, uid: u32, slice: &str) -> Place {
+pub(crate) fn place(cgroup: &str, uid: u32, slice: &str) -> Place {
     let mut components = cgroup.split('/').skip(1);
     let (top, unit) = (components.next(), components.next().unwrap_or_default());
     if !matches!(top, Some("user.slice" | "fairshare.slice")) {

@@ -38,6 +38,7 @@ mod policy_file;
 mod policy_source;
 mod service_manager;
 mod snapshot;
+mod strays;
 mod terminal;
 mod turns;
 

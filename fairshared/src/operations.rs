@@ -13,6 +13,7 @@ mod present;
 mod reloading;
 mod reports;
 mod sessions;
+mod strays;
 mod waiting;
 mod words;
 
@@ -30,6 +31,7 @@ use crate::clock;
 use crate::enforcement::Enforcement;
 use crate::people::People;
 use crate::policy_source::PolicySource;
+use crate::strays::Finder;
 use crate::terminal::Terminals;
 use crate::turns::Turns;
 
@@ -55,6 +57,7 @@ pub(crate) struct Operations<E> {
     lately: Mutex<present::Lately>,
     /// Clients who wait for their turn.
     waiters: waiting::Waiters,
+    strays: strays::Strays,
     voice: Voice,
 }
 
@@ -79,6 +82,7 @@ impl<E: Enforcement> Operations<E> {
         enforcement: E,
         people: People,
         source: PolicySource,
+        finder: Finder,
         watching: bool,
     ) -> Arc<Self> {
         let terminals = Terminals::new();
@@ -86,7 +90,8 @@ impl<E: Enforcement> Operations<E> {
             let told = terminals.tell(uid, leaders, text, clock::millis());
             debug!(uid, "{told:?}: {text}");
         };
-        Self::with_voice(book, enforcement, people, source, watching, Box::new(voice))
+        let voice = Box::new(voice);
+        Self::with_voice(book, enforcement, people, source, finder, watching, voice)
     }
 
     /// Operations that tell users what happens like this.
@@ -95,6 +100,7 @@ impl<E: Enforcement> Operations<E> {
         enforcement: E,
         people: People,
         source: PolicySource,
+        finder: Finder,
         watching: bool,
         voice: Voice,
     ) -> Arc<Self> {
@@ -111,6 +117,7 @@ impl<E: Enforcement> Operations<E> {
             unlimited: Mutex::default(),
             lately: Mutex::default(),
             waiters: waiting::Waiters::default(),
+            strays: strays::Strays::new(finder),
             voice,
         })
     }

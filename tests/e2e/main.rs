@@ -26,6 +26,7 @@ mod queue;
 mod service;
 mod sharing;
 mod socket;
+mod strays;
 mod transfer;
 
 use std::process::ExitCode;
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         directory::a_hung_name_service_delays_no_login,
         transfer::files_arrive_unharmed,
         transfer::a_hundred_logins_at_once_are_limited,
+        strays::a_cron_job_is_adopted_and_a_service_is_not,
         socket::faulty_input_gets_an_error,
         socket::a_flood_shuts_nobody_out,
         examples::the_python_example_works,

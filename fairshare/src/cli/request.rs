@@ -35,6 +35,7 @@ impl Cli {
             }),
             Some(Command::List) => Request::List,
             Some(Command::Queue) => Request::Queue,
+            Some(Command::Strays) => Request::Strays,
             Some(Command::Policy { action }) => match action {
                 PolicyAction::Explain { user } => Request::Explain(Explain { uid: *user }),
                 PolicyAction::Diff => Request::PolicyDiff,
@@ -93,6 +94,7 @@ mod tests {
             ("fairshare status", r#"{"type":"status"}"#),
             ("fairshare list", r#"{"type":"list"}"#),
             ("fairshare queue", r#"{"type":"queue"}"#),
+            ("fairshare strays", r#"{"type":"strays"}"#),
             (
                 "fairshare resize --cpu 1.5 --mem 512M --tasks 300",
                 r#"{"type":"resize","cpu":1.5,"mem":"512M","tasks":300}"#,

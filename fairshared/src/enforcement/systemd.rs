@@ -16,7 +16,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fairshare_core::Limits;
-use fairshare_core::ledger::SessionId;
 use fairshare_core::policy::SliceScheme;
 use tokio::sync::mpsc;
 use tracing::debug;
@@ -25,7 +24,7 @@ pub(crate) use self::bus::BusEvent;
 use self::bus::{Bus, CallError, Wire};
 use self::properties::{Optional, Properties};
 use self::unit_files::UnitFiles;
-use super::{Applied, Enforcement, EnforcementError, Login, LoginName};
+use super::{Applied, Enforcement, EnforcementError, Login, LoginName, NewScope};
 use crate::cgroup::{CgroupTree, Enforced, SliceCgroup, Wanted};
 use crate::leader::slice_user;
 
@@ -340,13 +339,10 @@ impl Enforcement for Systemd {
     async fn adopt(
         &self,
         uid: u32,
-        session: SessionId,
-        pid: u32,
+        scope: &NewScope,
         limits: &Limits,
     ) -> Result<Applied, EnforcementError> {
         let slice = self.slice(uid);
-        // The PID keeps it apart from the scope of a ledger that was lost, which numbered the same.
-        let scope = format!("fairshare-{uid}-{session}-{pid}.scope");
         // An active slice is limited by a call of its own; one that is not there yet begins with
         // its limits on, as the auxiliary unit of the scope.
         let new_slice = self.cgroups.slice(&slice).is_none().then(|| {
@@ -362,8 +358,8 @@ impl Enforcement for Systemd {
             if attempt > 0 {
                 self.files.let_systemd_look_again(&slice);
             }
-            let start = self.bus.start_scope(&scope, &slice, pid, new_slice);
-            begun = self.call("StartTransientUnit", &scope, start).await;
+            let start = self.bus.start_scope(scope, &slice, new_slice);
+            begun = self.call("StartTransientUnit", &scope.unit, start).await;
             if !matches!(begun, Err(EnforcementError::Refused { .. })) {
                 break;
             }

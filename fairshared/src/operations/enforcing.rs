@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::Operations;
 use crate::cgroup::{Enforced, Limit};
-use crate::enforcement::{Applied, Enforcement, EnforcementError};
+use crate::enforcement::{Applied, Enforcement, EnforcementError, NewScope};
 use crate::leader::Place;
 
 /// The pause between two steps of lowering memory.
@@ -39,6 +39,7 @@ impl<E: Enforcement> Operations<E> {
         for uid in users {
             self.look_at(uid).await;
         }
+        self.look_for_strays_soon();
     }
 
     /// Brings what is enforced in line with the ledger for one user; what fails is tried again.
@@ -133,7 +134,8 @@ impl<E: Enforcement> Operations<E> {
                     leader = pid,
                     "adopting a login that nobody placed"
                 );
-                let applied = self.enforcement.adopt(uid, session, pid, limits).await;
+                let scope = NewScope::of_session(uid, session, pid);
+                let applied = self.enforcement.adopt(uid, &scope, limits).await;
                 self.applied(uid, applied).await
             }
         }
@@ -188,7 +190,7 @@ impl<E: Enforcement> Operations<E> {
     }
 
     /// Whether nothing is to be set for this user.
-    async fn lets_be(&self, uid: u32) -> bool {
+    pub(super) async fn lets_be(&self, uid: u32) -> bool {
         self.is_watching() || self.book.with(move |book| book.exempts(uid)).await
     }
 
@@ -215,7 +217,7 @@ impl<E: Enforcement> Operations<E> {
     }
 
     /// Sees to what follows from limits that were set.
-    async fn applied(
+    pub(super) async fn applied(
         self: &Arc<Self>,
         uid: u32,
         applied: Result<Applied, EnforcementError>,

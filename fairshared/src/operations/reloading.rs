@@ -113,6 +113,7 @@ impl<E: Enforcement> Operations<E> {
         let watching = policy.enforce() == Enforce::Watch;
         let needs_names = policy.needs_names();
         let policy_exempts_otherwise = !policy.exempts_as(&before);
+        let strays_otherwise = policy.strays() != before.strays();
         let changes = self.book.with(move |book| book.set_policy(policy)).await;
         let mut users: BTreeSet<u32> = changes.iter().map(|(uid, _)| *uid).collect();
         let count = users.len();
@@ -125,6 +126,9 @@ impl<E: Enforcement> Operations<E> {
                 .log();
         }
         let watched = self.watching.swap(watching, Ordering::Relaxed);
+        if strays_otherwise || watched != watching {
+            self.look_for_strays_soon();
+        }
         let everybody: Vec<u32> = self
             .book
             .with(|book| book.ledger().accounts().map(|(uid, _)| uid).collect())

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use fairshare_core::ledger::SessionId;
 use fairshare_core::policy::{Machine, Source};
 use fairshare_core::{Limits, Policy};
 use fairshare_protocol::{CloseSession, OpenSession, Resize, Wish};
@@ -16,7 +15,7 @@ use crate::authorise::Caller;
 use crate::book::Book;
 use crate::capacity::Meter;
 use crate::cgroup::{CgroupTree, Enforced, SliceCgroup, Wanted};
-use crate::enforcement::{Applied, EnforcementError, Login, LoginName};
+use crate::enforcement::{Applied, EnforcementError, Login, LoginName, NewScope};
 use crate::leader::slice_user;
 use crate::names::Names;
 use crate::snapshot::Snapshot;
@@ -27,11 +26,11 @@ mod replay;
 mod sharing;
 mod waiting;
 
-const UID: u32 = 4242;
+pub(super) const UID: u32 = 4242;
 const POLICY: &str =
     "defaults: {cpu: 1, mem: 1G, tasks: 100}\nmax: {cpu: 4, mem: 8G, tasks: 500}\n";
 
-fn policy_of(text: &str) -> Policy {
+pub(super) fn policy_of(text: &str) -> Policy {
     let source = Source {
         name: "policy.yaml".to_owned(),
         text: text.to_owned(),
@@ -74,13 +73,15 @@ enum Mood {
 }
 
 #[derive(Debug)]
-struct Fake {
+pub(super) struct Fake {
     mood: Mutex<Mood>,
     limits: Mutex<HashMap<u32, Limits>>,
     released: Notify,
     killed: Mutex<bool>,
     /// Where there are slices to look at.
     tree: Mutex<Option<CgroupTree>>,
+    /// The scopes that took processes in.
+    pub(super) adopted: Mutex<Vec<NewScope>>,
 }
 
 impl Fake {
@@ -92,6 +93,7 @@ impl Fake {
             released: Notify::new(),
             killed: Mutex::default(),
             tree: Mutex::default(),
+            adopted: Mutex::default(),
         }
     }
 
@@ -144,11 +146,12 @@ impl Enforcement for Fake {
     async fn adopt(
         &self,
         uid: u32,
-        _session: SessionId,
-        _pid: u32,
+        scope: &NewScope,
         limits: &Limits,
     ) -> Result<Applied, EnforcementError> {
-        self.set(uid, limits).await
+        let applied = self.set(uid, limits).await?;
+        self.adopted.lock().unwrap().push(scope.clone());
+        Ok(applied)
     }
 
     async fn lower(
@@ -178,6 +181,11 @@ impl Enforcement for Fake {
     }
 }
 
+/// Looks at a cgroup tree in this folder.
+fn finder(folder: &Path) -> Finder {
+    Finder::new(Path::new("/proc"), &folder.join("cgroup"))
+}
+
 /// A process to lead sessions.
 fn leader() -> Child {
     let mut leader = Command::new("cat");
@@ -192,20 +200,20 @@ fn start(folder: &Path, policy: &str, names: Names) -> Arc<Operations<Fake>> {
     let (book, _, events) = BookHandle::start(book);
     let people = People::new(names);
     let source = source_of(folder, policy);
-    let operations = Operations::new(book, Fake::new(), people, source, false);
+    let operations = Operations::new(book, Fake::new(), people, source, finder(folder), false);
     tokio::spawn(Arc::clone(&operations).follow(events));
     operations
 }
 
 /// The operations, the folder of their snapshot, and a process to lead sessions.
-struct Setup {
-    operations: Arc<Operations<Fake>>,
+pub(super) struct Setup {
+    pub(super) operations: Arc<Operations<Fake>>,
     folder: tempfile::TempDir,
     leader: Child,
 }
 
 impl Setup {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let operations = Self::operations(&folder);
         Self {
@@ -255,7 +263,7 @@ impl Setup {
             .await
     }
 
-    async fn has(&self) -> Option<String> {
+    pub(super) async fn has(&self) -> Option<String> {
         let limits = self.operations.book.with(|book| book.limits(UID)).await;
         limits.map(|limits| limits.allocation.to_string())
     }
@@ -275,7 +283,7 @@ fn code(reply: &Reply) -> Option<ErrorCode> {
     }
 }
 
-fn caller(uid: u32) -> Caller {
+pub(super) fn caller(uid: u32) -> Caller {
     Caller {
         uid,
         administrator: false,

@@ -20,8 +20,8 @@ use zbus::{
     Connection, MatchRule, Message, MessageStream, OwnedObjectPath, OwnedVariant, Variant, proxy,
 };
 
-use super::logind;
 use super::properties::{Properties, Property};
+use super::{NewScope, logind};
 use crate::enforcement::{Login, LoginName};
 use crate::leader::slice_user;
 
@@ -168,20 +168,19 @@ impl Bus {
             .await?)
     }
 
-    /// Starts a scope with this process in it, in the slice, which begins with the properties of
-    /// `new_slice` where they are given. Returns when the process has been moved.
+    /// Starts a scope in the slice, which begins with the properties of `new_slice` where they are
+    /// given. Returns when the scope's processes have been moved.
     pub(super) async fn start_scope(
         &self,
-        scope: &str,
+        scope: &NewScope,
         slice: &str,
-        pid: u32,
         new_slice: Option<&Properties>,
     ) -> Result<(), CallError> {
         let manager = self.manager().await?;
         let mut properties = vec![
-            ("Description", Variant::from("Session adopted by fairshare")),
+            ("Description", Variant::from(scope.description)),
             ("Slice", Variant::from(slice.to_owned())),
-            ("PIDs", Variant::from(vec![pid])),
+            ("PIDs", Variant::from(scope.pids.clone())),
             ("CollectMode", Variant::from("inactive-or-failed")),
             ("SendSIGHUP", Variant::from(true)),
         ];
@@ -194,15 +193,15 @@ impl Bus {
             .map(|new| (slice, new.as_slice()))
             .collect();
         // Asked for before the call: the job may end before its reply is read.
-        let done = self.wait_for_job(scope);
+        let done = self.wait_for_job(&scope.unit);
         let started = manager
-            .start_transient_unit(scope, "fail", &properties, &aux)
+            .start_transient_unit(&scope.unit, "fail", &properties, &aux)
             .await;
         if let Err(error) = started {
             self.jobs
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .remove(scope);
+                .remove(&scope.unit);
             return Err(error.into());
         }
         match done.await {

@@ -195,7 +195,9 @@ impl Machine {
             let (book, _, happened) = BookHandle::start(book);
             let people = People::new(Names::of_script(self.path("worker")));
             let voice = Box::new(|_, _: &[u32], _: &str| {});
-            let operations = Operations::with_voice(book, systemd, people, source, false, voice);
+            let finder = Finder::new(&self.path("proc"), &self.systemd.cgroups());
+            let operations =
+                Operations::with_voice(book, systemd, people, source, finder, false, voice);
             tokio::spawn(Arc::clone(&operations).follow(happened));
             operations.resume().await;
             tokio::spawn(follow_bus(bus, Arc::clone(&operations)));

@@ -58,6 +58,7 @@ impl World {
             Fake::new(),
             People::new(Names::start(folder.path().join("no-worker"))),
             source_of(folder.path(), text),
+            finder(folder.path()),
             false,
             Box::new(voice),
         );
