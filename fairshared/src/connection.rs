@@ -111,7 +111,7 @@ async fn wait<E: Enforcement>(
         let queued = tokio::select! {
             news = waiting.news() => match news {
                 News::Ended(reply) => return Some(reply),
-                News::Queued(queued) => Reply::Queued(queued),
+                News::Queued(queued) => queued,
             },
             read = stream.read(&mut chunk) => {
                 let count = read.unwrap_or_default();
@@ -124,9 +124,15 @@ async fn wait<E: Enforcement>(
                 return None;
             }
         };
-        if !write(stream, &queued).await {
+        let is_first = queued.position == 1;
+        if !write(stream, &Reply::Queued(queued)).await {
             operations.leave(waiting).await;
             return None;
+        }
+        // Nobody may ask for anything while everybody waits, and no event tells that the machine
+        // has grown: it is looked at as often as the first hears something.
+        if is_first {
+            operations.follow_machine().await;
         }
     }
 }

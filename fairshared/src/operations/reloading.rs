@@ -91,7 +91,7 @@ impl<E: Enforcement> Operations<E> {
 
     /// The machine may have more or less than at the last look; percentages and the capacity
     /// follow.
-    pub(super) async fn follow_machine(self: &Arc<Self>) {
+    pub(crate) async fn follow_machine(self: &Arc<Self>) {
         let policy = self.book.with(|book| book.policy().clone()).await;
         if let Some(policy) = self.source.follow_machine(&policy) {
             let capacity = policy.capacity();

@@ -213,6 +213,20 @@ async fn a_client_who_waits_hears_of_it_again_and_is_not_idle() {
     assert!(passed <= Duration::from_secs(KEEP_ALIVE) * 10 + Duration::from_secs(1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_grows_serves_who_waits_though_nobody_asks() {
+    let world = world().await;
+    let mut client = Client::waits(&world, UID + 1, 1).await;
+    let online = world.folder.path().join("sys/devices/system/cpu/online");
+    std::fs::write(online, "0-9\n").unwrap();
+    let limit = Duration::from_secs(KEEP_ALIVE + 1);
+    assert!(matches!(client.reply_within(limit).await, Reply::Queued(_)));
+    let Reply::Success { message } = client.reply_within(limit).await else {
+        panic!()
+    };
+    assert!(message.contains("8 CPUs"), "{message}");
+}
+
 #[tokio::test]
 async fn a_client_may_send_so_much_behind_a_request_that_waits_and_no_more() {
     let world = world().await;
