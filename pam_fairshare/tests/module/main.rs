@@ -15,6 +15,7 @@ mod login;
 mod opening;
 mod panics;
 mod shape;
+mod skew;
 
 #[path = "../../../fairshare-client/tests/peer/mod.rs"]
 mod peer;
