@@ -23,6 +23,7 @@ mod packages;
 mod placement;
 mod policy;
 mod queue;
+mod security;
 mod service;
 mod sharing;
 mod socket;
@@ -71,6 +72,8 @@ fn main() -> ExitCode {
         directory::a_hung_name_service_delays_no_login,
         transfer::files_arrive_unharmed,
         transfer::a_hundred_logins_at_once_are_limited,
+        security::no_user_leaves_the_slice_or_lifts_its_limits,
+        security::the_daemon_has_no_network,
         strays::a_cron_job_is_adopted_and_a_service_is_not,
         socket::faulty_input_gets_an_error,
         socket::a_flood_shuts_nobody_out,
