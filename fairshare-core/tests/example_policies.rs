@@ -1,7 +1,13 @@
-//! Every policy among the examples is one.
+//! Every policy among the examples and in the documentation is one.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, in its helpers too"
+)]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fairshare_core::Policy;
 use fairshare_core::policy::{Look, Machine, Source};
@@ -29,24 +35,46 @@ fn every_example_is_read_without_a_problem() {
     assert!(read >= 3, "the examples are gone");
 }
 
+/// The pages below `docs`, and others at the top that show policies.
+fn pages() -> Vec<PathBuf> {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut pages = vec![top.join("README.md")];
+    for entry in fs::read_dir(top.join("docs")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "md") {
+            pages.push(path);
+        }
+    }
+    pages
+}
+
 /// Each block is a policy, if need be with the two sections that every policy has.
 #[test]
 fn every_block_of_the_documentation_is_read_without_an_error() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/policy.md");
-    let text = fs::read_to_string(path).unwrap();
-    let blocks = text.split("```yaml\n").skip(1);
-    let blocks: Vec<&str> = blocks.filter_map(|rest| rest.split("```").next()).collect();
-    assert!(blocks.len() >= 13, "{} blocks", blocks.len());
+    let mut read = 0;
+    for page in pages() {
+        let text = fs::read_to_string(&page).unwrap();
+        let blocks = text.split("```yaml\n").skip(1);
+        for block in blocks.filter_map(|rest| rest.split("```").next()) {
+            read_block(&page, block);
+            read += 1;
+        }
+    }
+    assert!(read >= 17, "{read} blocks");
+}
+
+fn read_block(page: &Path, block: &str) {
     let source = |name: &str, text: &str| Source {
         name: name.to_owned(),
         text: text.to_owned(),
     };
     let base = "defaults: {cpu: 2, mem: 8G}\nmax: {cpu: 8, mem: 32G}\n";
-    for block in blocks {
-        let sources = [source("base", base), source("docs/policy.md", block)];
-        if let Err(problems) = Policy::read(&sources, &MACHINE) {
-            let told = fairshare_core::policy::report(&problems, Look::Plain);
-            panic!("{block}\n{told}");
-        }
+    let sources = [
+        source("base", base),
+        source(&page.display().to_string(), block),
+    ];
+    if let Err(problems) = Policy::read(&sources, &MACHINE) {
+        let told = fairshare_core::policy::report(&problems, Look::Plain);
+        panic!("{block}\n{told}");
     }
 }

@@ -297,6 +297,70 @@ fn an_administrator_acts_for_a_user() {
     });
 }
 
+/// The documentation shows each command as it is.
+#[test]
+fn the_page_of_commands_shows_what_is_printed() {
+    transcript("../../../docs/commands.md", |request| {
+        let refused = |code: &str, sentence: &str| {
+            Answer::Line(format!(
+                r#"{{"type": "error", "error": "{sentence}", "code": "{code}"}}"#
+            ))
+        };
+        let done = |sentence: &str| {
+            Answer::Line(format!(r#"{{"type": "success", "message": "{sentence}"}}"#))
+        };
+        match kind(request) {
+            "status" => ALICE.into(),
+            "resize" if request.contains(r#""cpu": 16"#) => refused(
+                "above_maximum",
+                "Request validation failed: Requested CPU (16) exceeds maximum allowed (8)",
+            ),
+            "resize" if request.contains(r#""cpu": 7"#) => refused(
+                "no_capacity",
+                "Only 3 CPUs are left for grants\", \"largest\": {\"cpu\": 5}, \"holders\": \
+                 [{\"uid\": 90210, \"user\": \"carol\", \"cpu\": 4, \"mem\": \"16G\"}], \
+                 \"more\": \"",
+            ),
+            "resize" if request.contains(r#""mem": "1G""#) => refused(
+                "memory_in_use",
+                "Memory in use: 3.1G is in use, 1G was asked for",
+            ),
+            "resize" if request.contains("wait") => Answer::Lines(vec![
+                r#"{"type": "queued", "position": 2, "waiting_for": "6 CPUs to be given back", "message": "Place 2"}"#.to_owned(),
+                r#"{"type": "queued", "position": 1, "waiting_for": "2 CPUs to be given back", "message": "Place 1"}"#.to_owned(),
+                r#"{"type": "success", "message": "Resources allocated: 8 CPUs, 8G memory, 4096 tasks"}"#.to_owned(),
+            ]),
+            "resize" => done("Resources allocated: 4 CPUs, 16G memory, 4096 tasks for 2h"),
+            "queue" => QUEUE.into(),
+            "renew" => done("Lease renewed: 4 CPUs, 16G memory, 4096 tasks for 1h"),
+            "release" => done("Grant returned; allocation is the default: 2 CPUs, 8G memory, 4096 tasks"),
+            "list" => concat!(
+                r#"{"type": "list_info", "users": ["#,
+                r#"{"uid": 1000, "user": "alice", "sessions": 2, "grant": true, "#,
+                r#""lease_left_s": 7140, "cpu": 4, "mem": "16G", "tasks": 4096}, "#,
+                r#"{"uid": 1001, "user": "bob", "sessions": 1, "grant": false, "#,
+                r#""cpu": 2, "mem": "8G", "tasks": 4096}]}"#
+            )
+            .into(),
+            "explain" => EXPLAINED.into(),
+            "policy_diff" => DIFFERENCE.into(),
+            "reload" => refused(
+                "policy_wrong",
+                "policy /etc/fairshare/policy.d is wrong\\nerror: lese: unknown key\\n \
+                 --> /etc/fairshare/policy.d/default.yaml:4:1\\n  |\\n4 | lese: {longest: 7d}\\n  \
+                 | ^^^^\\n  |\\n  = help: did you mean 'lease'?",
+            ),
+            "set" => done("Resources allocated: 6 CPUs, 8G memory, 4096 tasks for 1d"),
+            "open_session" => {
+                r#"{"type": "session_opened", "session": 7, "cpu": 2, "mem": "8G", "tasks": 4096}"#
+                    .into()
+            }
+            "close_session" => done("Session closed"),
+            _ => unreachable!("{request}"),
+        }
+    });
+}
+
 #[test]
 fn a_user_for_whom_the_kernel_enforces_something_else() {
     transcript("differences.trycmd", |_| Answer::from(OVERRULED));

@@ -6,6 +6,7 @@ mod dist;
 mod glibc;
 mod header;
 mod layering;
+mod links;
 mod machines;
 mod metadata;
 mod pages;

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use crate::dist;
 use crate::header;
 use crate::layering;
+use crate::links;
 use crate::machines;
 use crate::pages;
 use crate::problem::{Problem, Result};
@@ -30,6 +31,8 @@ pub(crate) enum Step {
     Header,
     /// The manual pages and completions are what the command lines say, and groff has no warning
     Pages,
+    /// The documentation's links lead somewhere, and the tests that SECURITY.md names are there
+    Links,
     /// The tests of each crate
     Unit,
     /// The documentation builds without a warning
@@ -49,6 +52,7 @@ impl Step {
             Self::Supply => "supply",
             Self::Header => "header",
             Self::Pages => "pages",
+            Self::Links => "links",
             Self::Unit => "unit",
             Self::Doc => "doc",
             Self::E2e => "e2e",
@@ -71,6 +75,7 @@ impl Step {
             Self::Supply => one(supply::check),
             Self::Header => one(header::check),
             Self::Pages => one(pages::check),
+            Self::Links => one(links::check),
             Self::Unit => one(unit),
             Self::Doc => one(doc),
             Self::E2e => with_packages(&[Part {
