@@ -39,8 +39,15 @@ pub(crate) fn check() -> Result<()> {
         return Err(Problem::new("git knows no page of the documentation"));
     }
     let contents = read(&top.join(CONTENTS))?;
-    let missing = missing(&contents, pages.lines());
-    found.extend(missing.map(|page| format!("{CONTENTS}: the page '{page}' is missing")));
+    for page in missing(&contents, pages.lines()) {
+        let text = read(&top.join("docs").join(page))?;
+        let title = text
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_matches(['#', ' ']);
+        found.push(format!("{CONTENTS}: add '- [{title}]({page})'"));
+    }
     let claims = read(&top.join(CLAIMS))?;
     let mut named = 0;
     for (file, test) in tests(&claims) {
