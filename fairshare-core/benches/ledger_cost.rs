@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fairshare_core::ledger::{Budget, Capacity, Leader, Ledger, Moment};
+use fairshare_core::ledger::{Budget, Capacity, Leader, Ledger, Moment, Terms};
 use fairshare_core::{Entitlement, LeaseTerms};
 use fairshare_protocol::{Allocation, MemorySize, Wish};
 
@@ -54,9 +54,7 @@ fn ledger(users: u32, entitlement: &Arc<Entitlement>) -> Ledger {
         };
         ledger.open_session(uid, leader, "sshd", entitlement);
         if uid.is_multiple_of(2) {
-            ledger
-                .resize(uid, &wish("4"), MemorySize::ZERO, false, None, NOW)
-                .unwrap();
+            ledger.resize(uid, &terms("4"), NOW).unwrap();
         }
     }
     ledger.tick(NOW);
@@ -64,10 +62,15 @@ fn ledger(users: u32, entitlement: &Arc<Entitlement>) -> Ledger {
     ledger
 }
 
-fn wish(cpu: &str) -> Wish {
-    Wish {
-        cpu: cpu.parse().ok(),
-        ..Wish::default()
+fn terms(cpu: &str) -> Terms {
+    Terms {
+        wish: Wish {
+            cpu: cpu.parse().ok(),
+            ..Wish::default()
+        },
+        lease: None,
+        used: MemorySize::ZERO,
+        force: false,
     }
 }
 
@@ -99,16 +102,16 @@ fn login(users: u32) -> u128 {
 fn resize(users: u32) -> u128 {
     let entitlement = entitlement();
     let mut ledger = ledger(users, &entitlement);
-    let (small, large) = (wish("3"), wish("6"));
+    let (small, large) = (terms("3"), terms("6"));
     best(|| {
         let begun = Instant::now();
         for call in 0..CALLS {
-            let wish = if call.is_multiple_of(2) {
+            let terms = if call.is_multiple_of(2) {
                 &small
             } else {
                 &large
             };
-            let change = ledger.resize(users / 2, wish, MemorySize::ZERO, false, None, NOW);
+            let change = ledger.resize(users / 2, terms, NOW);
             black_box(change).unwrap();
             ledger.tick(NOW);
             ledger.take_changed();

@@ -115,13 +115,18 @@ pub struct Ledger {
     changed: BTreeSet<u32>,
 }
 
-/// How a change was asked for.
-#[derive(Clone, Copy)]
-struct Manner {
-    used: MemorySize,
-    force: bool,
-    lease: Option<Duration>,
-    by_administrator: bool,
+/// What is asked for, beside by whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// The figures; what is not named stays as it is.
+    pub wish: Wish,
+    /// How long the grant lasts. `None`: one that is held keeps its end, and a new one gets policy's
+    /// default.
+    pub lease: Option<Duration>,
+    /// The memory that programs of the user hold.
+    pub used: MemorySize,
+    /// Memory may go below what is held, though that kills.
+    pub force: bool,
 }
 
 impl Ledger {
@@ -329,68 +334,44 @@ impl Ledger {
         if self.with_session(uid)?.grant.is_some() {
             return Err(Refusal::GrantHeld);
         }
-        self.resize(uid, wish, used, false, None, now)
+        let terms = Terms {
+            wish: *wish,
+            lease: None,
+            used,
+            force: false,
+        };
+        self.resize(uid, &terms, now)
     }
 
-    /// Asks for a grant or changes it. `used` is the memory that programs of the user hold; with
-    /// `force`, memory may go below it. Without `lease` a grant that is held keeps its end, and a
-    /// new one gets policy's default.
-    pub fn resize(
-        &mut self,
-        uid: u32,
-        wish: &Wish,
-        used: MemorySize,
-        force: bool,
-        lease: Option<Duration>,
-        now: Moment,
-    ) -> Result<Change, Refusal> {
-        let manner = Manner {
-            used,
-            force,
-            lease,
-            by_administrator: false,
-        };
-        self.decide(uid, wish, manner, now)
+    /// Asks for a grant or changes it.
+    pub fn resize(&mut self, uid: u32, terms: &Terms, now: Moment) -> Result<Change, Refusal> {
+        self.decide(uid, terms, false, now)
     }
 
     /// An administrator gives a user an allocation: beyond the maximum, the longest lease and those
     /// who wait, but not beyond capacity and budgets.
-    pub fn set(
-        &mut self,
-        uid: u32,
-        wish: &Wish,
-        lease: Option<Duration>,
-        used: MemorySize,
-        force: bool,
-        now: Moment,
-    ) -> Result<Change, Refusal> {
-        let manner = Manner {
-            used,
-            force,
-            lease,
-            by_administrator: true,
-        };
-        self.decide(uid, wish, manner, now)
+    pub fn set(&mut self, uid: u32, terms: &Terms, now: Moment) -> Result<Change, Refusal> {
+        self.decide(uid, terms, true, now)
     }
 
     fn decide(
         &mut self,
         uid: u32,
-        wish: &Wish,
-        manner: Manner,
+        terms: &Terms,
+        by_administrator: bool,
         now: Moment,
     ) -> Result<Change, Refusal> {
         let now = self.advance(now);
-        let Manner {
+        let Terms {
+            wish,
+            lease,
             used,
             force,
-            lease,
-            by_administrator,
-        } = manner;
+        } = *terms;
         let account = self.with_session(uid)?;
         let from = account.allocation();
-        let to = from.with(wish);
-        check_bounds(account, wish, by_administrator)?;
+        let to = from.with(&wish);
+        check_bounds(account, &wish, by_administrator)?;
         let end = leases::lease_end(account, lease, by_administrator, now)?;
         check_memory(from, to, used, force)?;
         self.check_room(uid, account, to)?;
@@ -403,7 +384,7 @@ impl Ledger {
         change.ok_or(Refusal::NoSession)
     }
 
-    /// Gives the grant back. `used` and `force` as in [`Ledger::resize`].
+    /// Gives the grant back. `used` and `force` as in [`Terms`].
     pub fn release(
         &mut self,
         uid: u32,

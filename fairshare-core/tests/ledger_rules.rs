@@ -12,7 +12,7 @@ use fairshare_core::Entitlement;
 use fairshare_core::IdleTerms;
 use fairshare_core::LeaseTerms;
 use fairshare_core::ledger::{
-    Account, Budget, Capacity, Event as Happened, Leader, Ledger, Moment, Place, Refusal,
+    Account, Budget, Capacity, Event as Happened, Leader, Ledger, Moment, Place, Refusal, Terms,
 };
 use fairshare_protocol::{Allocation, Cpus, MemorySize, Tasks, Wish};
 use ledger_checks as checks;
@@ -88,6 +88,15 @@ enum Event {
         by: Duration,
     },
     Restart,
+}
+
+fn terms(wish: &Wish, used: MemorySize, force: bool, lease: Option<Duration>) -> Terms {
+    Terms {
+        wish: *wish,
+        lease,
+        used,
+        force,
+    }
 }
 
 fn allocation(cpu: u64, gib: u64, tasks: u64) -> Allocation {
@@ -308,7 +317,10 @@ impl World {
                 force,
                 lease,
                 fails,
-            } => match self.ledger.resize(uid, &wish, used, force, lease, now) {
+            } => match self
+                .ledger
+                .resize(uid, &terms(&wish, used, force, lease), now)
+            {
                 Ok(change) => {
                     let shrinks = change.to().mem < change.from.mem;
                     assert!(force || !shrinks || change.to().mem >= used, "would kill");
@@ -328,7 +340,7 @@ impl World {
             Event::Set { uid, wish, lease } => {
                 if self
                     .ledger
-                    .set(uid, &wish, lease, MemorySize::ZERO, true, now)
+                    .set(uid, &terms(&wish, MemorySize::ZERO, true, lease), now)
                     .is_err()
                 {
                     self.unchanged(&before);
@@ -432,7 +444,7 @@ impl World {
                 tasks: Some(tasks),
             };
             let mut other = self.ledger.clone();
-            let again = other.resize(uid, &wish, MemorySize::ZERO, force, lease, self.now);
+            let again = other.resize(uid, &terms(&wish, MemorySize::ZERO, force, lease), self.now);
             assert!(again.is_ok(), "{shortage:?}: {again:?}");
         }
     }

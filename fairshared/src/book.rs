@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 
-pub(crate) use self::sharing::{Asked, Terms};
+pub(crate) use self::sharing::Asked;
 use self::usage::Usage;
 pub(crate) use self::usage::Used;
 use crate::clock::{self, Alarm};

@@ -285,7 +285,7 @@ mod tests {
     use std::time::Duration;
 
     use fairshare_core::Entitlement;
-    use fairshare_core::ledger::{Capacity, Leader, Moment};
+    use fairshare_core::ledger::{Capacity, Leader, Moment, Terms};
     use fairshare_protocol::{Allocation, MemorySize, Wish};
 
     use super::*;
@@ -319,14 +319,17 @@ mod tests {
         for (uid, pid) in [(1000, 1), (1000, 2), (1001, 3)] {
             ledger.open_session(uid, Leader { pid, start_time: 7 }, "sshd", &entitlement());
         }
-        let wish = Wish {
-            cpu: "4".parse().ok(),
-            ..Wish::default()
-        };
         let lease = Some(Duration::from_secs(7200));
-        ledger
-            .resize(1000, &wish, MemorySize::ZERO, false, lease, NOW)
-            .unwrap();
+        let terms = Terms {
+            wish: Wish {
+                cpu: "4".parse().ok(),
+                ..Wish::default()
+            },
+            lease,
+            used: MemorySize::ZERO,
+            force: false,
+        };
+        ledger.resize(1000, &terms, NOW).unwrap();
         // More than is left beside the first, and it waits.
         let wish = Wish {
             cpu: "7".parse().ok(),

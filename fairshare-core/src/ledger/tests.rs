@@ -41,13 +41,22 @@ fn wish(cpu: &str, mem: &str) -> Wish {
 const NONE: MemorySize = MemorySize::ZERO;
 const NOW: Moment = Moment::from_millis(1_000_000);
 
+fn terms(wish: &Wish, used: MemorySize, force: bool, lease: Option<Duration>) -> Terms {
+    Terms {
+        wish: *wish,
+        lease,
+        used,
+        force,
+    }
+}
+
 #[test]
 fn the_grant_stays_with_one_of_two_sessions_and_goes_with_the_last() {
     let mut ledger = ledger();
     let first = ledger.open_session(1000, leader(1), "sshd", &entitlement());
     let second = ledger.open_session(1000, leader(2), "sshd", &entitlement());
     let change = ledger
-        .resize(1000, &wish("4", "16G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("4", "16G"), NONE, false, None), NOW)
         .unwrap();
     assert_eq!(change.to(), allocation("4", "16G"));
 
@@ -111,11 +120,11 @@ fn shrinking_below_what_is_in_use_needs_force() {
     let mut ledger = ledger();
     ledger.open_session(1000, leader(1), "sshd", &entitlement());
     ledger
-        .resize(1000, &wish("2", "32G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("2", "32G"), NONE, false, None), NOW)
         .unwrap();
     let used = "20G".parse().unwrap();
     let refusal = ledger
-        .resize(1000, &wish("2", "16G"), used, false, None, NOW)
+        .resize(1000, &terms(&wish("2", "16G"), used, false, None), NOW)
         .unwrap_err();
     assert_eq!(
         refusal.to_string(),
@@ -127,13 +136,13 @@ fn shrinking_below_what_is_in_use_needs_force() {
     ));
     assert!(
         ledger
-            .resize(1000, &wish("4", ""), used, false, None, NOW)
+            .resize(1000, &terms(&wish("4", ""), used, false, None), NOW)
             .is_ok(),
         "memory stays"
     );
     assert!(
         ledger
-            .resize(1000, &wish("2", "16G"), used, true, None, NOW)
+            .resize(1000, &terms(&wish("2", "16G"), used, true, None), NOW)
             .is_ok()
     );
     assert!(ledger.release(1000, used, true, NOW).is_ok());
@@ -148,7 +157,7 @@ fn a_grant_lies_above_the_default() {
     let mut ledger = ledger();
     ledger.open_session(1000, leader(1), "sshd", &entitlement());
     let refusal = ledger
-        .resize(1000, &wish("1", "4G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("1", "4G"), NONE, false, None), NOW)
         .unwrap_err();
     assert_eq!(
         refusal.to_string(),
@@ -162,10 +171,10 @@ fn a_resize_to_the_default_gives_the_grant_back() {
     let mut ledger = ledger();
     ledger.open_session(1000, leader(1), "sshd", &entitlement());
     ledger
-        .resize(1000, &wish("4", "8G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("4", "8G"), NONE, false, None), NOW)
         .unwrap();
     ledger
-        .resize(1000, &wish("2", "8G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("2", "8G"), NONE, false, None), NOW)
         .unwrap();
     assert_eq!(ledger.account(1000).unwrap().grant(), None);
 }
@@ -180,10 +189,10 @@ fn grants_end_where_the_capacity_ends_and_logins_do_not() {
         ledger.open_session(uid, leader(uid), "sshd", &entitlement());
     }
     ledger
-        .resize(1000, &wish("8", "32G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("8", "32G"), NONE, false, None), NOW)
         .unwrap();
     let refusal = ledger
-        .resize(1001, &wish("4", "16G"), NONE, false, None, NOW)
+        .resize(1001, &terms(&wish("4", "16G"), NONE, false, None), NOW)
         .unwrap_err();
     assert_eq!(
         refusal.to_string(),
@@ -191,11 +200,11 @@ fn grants_end_where_the_capacity_ends_and_logins_do_not() {
          memory: 16G asked for, 14G possible now"
     );
     ledger
-        .resize(1001, &wish("3", "14G"), NONE, false, None, NOW)
+        .resize(1001, &terms(&wish("3", "14G"), NONE, false, None), NOW)
         .unwrap();
     ledger.release(1000, NONE, false, NOW).unwrap();
     ledger
-        .resize(1001, &wish("8", "32G"), NONE, false, None, NOW)
+        .resize(1001, &terms(&wish("8", "32G"), NONE, false, None), NOW)
         .unwrap();
 }
 
@@ -203,13 +212,13 @@ fn grants_end_where_the_capacity_ends_and_logins_do_not() {
 fn no_session_no_grant() {
     let mut ledger = ledger();
     assert_eq!(
-        ledger.resize(1000, &wish("4", ""), NONE, false, None, NOW),
+        ledger.resize(1000, &terms(&wish("4", ""), NONE, false, None), NOW),
         Err(Refusal::NoSession)
     );
     let opened = ledger.open_session(1000, leader(1), "sshd", &entitlement());
     ledger.close_session(opened.session, NOW);
     assert_eq!(
-        ledger.resize(1000, &wish("4", ""), NONE, false, None, NOW),
+        ledger.resize(1000, &terms(&wish("4", ""), NONE, false, None), NOW),
         Err(Refusal::NoSession)
     );
     assert_eq!(
@@ -223,16 +232,16 @@ fn a_change_that_failed_is_taken_back_unless_another_came_after_it() {
     let mut ledger = ledger();
     ledger.open_session(1000, leader(1), "sshd", &entitlement());
     let first = ledger
-        .resize(1000, &wish("4", "16G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("4", "16G"), NONE, false, None), NOW)
         .unwrap();
     ledger.revert(1000, &first, NOW);
     assert_eq!(ledger.account(1000).unwrap().grant(), None);
 
     let first = ledger
-        .resize(1000, &wish("4", "16G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("4", "16G"), NONE, false, None), NOW)
         .unwrap();
     let second = ledger
-        .resize(1000, &wish("6", "24G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("6", "24G"), NONE, false, None), NOW)
         .unwrap();
     ledger.revert(1000, &first, NOW);
     assert_eq!(
@@ -253,7 +262,7 @@ fn a_new_policy_moves_defaults_and_brings_grants_within_its_bounds() {
         ledger.open_session(uid, leader(uid), "sshd", &entitlement());
     }
     ledger
-        .resize(1000, &wish("8", "32G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("8", "32G"), NONE, false, None), NOW)
         .unwrap();
     let tighter = Arc::new(Entitlement::between(
         allocation("1", "4G"),
@@ -279,7 +288,7 @@ fn what_was_saved_comes_back() {
     let mut before = ledger();
     let opened = before.open_session(1000, leader(1), "sshd", &entitlement());
     before
-        .resize(1000, &wish("4", "16G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("4", "16G"), NONE, false, None), NOW)
         .unwrap();
     let mut after = ledger();
     after.restore(before.save(), |_| entitlement());
@@ -296,7 +305,7 @@ fn a_saved_grant_that_policy_has_overtaken_is_none() {
     let mut before = ledger();
     before.open_session(1000, leader(1), "sshd", &entitlement());
     before
-        .resize(1000, &wish("4", "16G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("4", "16G"), NONE, false, None), NOW)
         .unwrap();
     let all = Arc::new(Entitlement::between(
         allocation("8", "32G"),
@@ -317,7 +326,7 @@ fn who_is_taken_in_has_the_default_and_asks_for_more_in_a_session() {
     assert!(ledger.account(1000).unwrap().is_gentle());
     assert_eq!(ledger.take_changed(), BTreeSet::from([1000]));
     assert_eq!(ledger.take_in(1000, &entitlement()), None, "known by now");
-    let refused = ledger.resize(1000, &wish("4", "16G"), NONE, false, None, NOW);
+    let refused = ledger.resize(1000, &terms(&wish("4", "16G"), NONE, false, None), NOW);
     assert_eq!(refused, Err(Refusal::NoSession));
 
     let opened = ledger.open_session(1000, leader(1), "sshd", &entitlement());
@@ -337,7 +346,7 @@ fn forgetting_a_user_ends_what_was_open() {
     let mut ledger = ledger();
     let opened = ledger.open_session(1000, leader(1), "sshd", &entitlement());
     ledger
-        .resize(1000, &wish("4", "16G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("4", "16G"), NONE, false, None), NOW)
         .unwrap();
     assert_eq!(ledger.forget(1000, NOW), [opened.session]);
     assert!(ledger.account(1000).is_none() && ledger.owner(opened.session).is_none());
@@ -376,7 +385,7 @@ fn cpu(cpu: &str) -> Wish {
 fn a_lease_warns_three_times_and_ends_gently_at_the_default() {
     let mut ledger = small(&[(1000, &leased(60, 120))]);
     let change = ledger
-        .resize(1000, &wish("4", "16G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("4", "16G"), NONE, false, None), NOW)
         .unwrap();
     let end = NOW.after(minutes(60));
     assert_eq!(change.after.unwrap().lease_end, Some(end));
@@ -405,7 +414,7 @@ fn a_lease_warns_three_times_and_ends_gently_at_the_default() {
     assert_eq!(ledger.next_event(), None);
     // A new grant is somebody's wish again.
     ledger
-        .resize(1000, &cpu("4"), NONE, false, None, end)
+        .resize(1000, &terms(&cpu("4"), NONE, false, None), end)
         .unwrap();
     assert!(!ledger.account(1000).unwrap().is_gentle());
 }
@@ -415,7 +424,7 @@ fn a_lease_of_three_minutes_warns_once() {
     let mut ledger = small(&[(1000, &entitlement())]);
     let lease = Some(minutes(3));
     ledger
-        .resize(1000, &cpu("4"), NONE, false, lease, NOW)
+        .resize(1000, &terms(&cpu("4"), NONE, false, lease), NOW)
         .unwrap();
     let end = NOW.after(minutes(3));
     assert_eq!(ledger.next_event(), Some(end.before(minutes(1))));
@@ -426,7 +435,7 @@ fn a_lease_is_renewed_from_now_and_not_beyond_the_longest() {
     let mut ledger = small(&[(1000, &leased(60, 120)), (1001, &entitlement())]);
     assert_eq!(ledger.renew(1000, None, NOW), Err(Refusal::NoGrant));
     ledger
-        .resize(1000, &cpu("4"), NONE, false, None, NOW)
+        .resize(1000, &terms(&cpu("4"), NONE, false, None), NOW)
         .unwrap();
     let later = NOW.after(minutes(50));
     assert_eq!(ledger.tick(later).len(), 1);
@@ -439,7 +448,7 @@ fn a_lease_is_renewed_from_now_and_not_beyond_the_longest() {
     assert_eq!(ledger.renew(1000, Some(minutes(120)), later), Ok(Some(end)));
     assert_eq!(ledger.next_event(), Some(end.before(minutes(15))));
     ledger
-        .resize(1001, &cpu("3"), NONE, false, None, later)
+        .resize(1001, &terms(&cpu("3"), NONE, false, None), later)
         .unwrap();
     assert_eq!(ledger.renew(1001, None, later), Err(Refusal::NoLease));
 }
@@ -450,7 +459,7 @@ fn below_the_minimum_and_below_the_default_are_told_apart() {
     low.min.cpu = "0.5".parse().unwrap();
     let mut ledger = small(&[(1000, &Arc::new(low))]);
     let refusal = ledger
-        .resize(1000, &cpu("0.2"), NONE, false, None, NOW)
+        .resize(1000, &terms(&cpu("0.2"), NONE, false, None), NOW)
         .unwrap_err();
     assert_eq!(refusal.code(), ErrorCode::BelowMinimum);
     assert_eq!(
@@ -458,11 +467,11 @@ fn below_the_minimum_and_below_the_default_are_told_apart() {
         "Request validation failed: Requested CPU (0.2) is below the minimum (0.5)"
     );
     let refusal = ledger
-        .resize(1000, &wish("0.2", "1G"), NONE, false, None, NOW)
+        .resize(1000, &terms(&wish("0.2", "1G"), NONE, false, None), NOW)
         .unwrap_err();
     assert_eq!(refusal.code(), ErrorCode::BelowMinimum);
     ledger
-        .resize(1000, &cpu("1"), NONE, false, None, NOW)
+        .resize(1000, &terms(&cpu("1"), NONE, false, None), NOW)
         .unwrap();
     assert!(ledger.account(1000).unwrap().grant().is_some());
     assert_eq!(ledger.granted(), Capacity::default());
@@ -476,12 +485,13 @@ fn a_refusal_says_who_holds_how_much_and_what_makes_room() {
         (1002, &entitlement()),
     ]);
     ledger
-        .resize(1000, &cpu("4"), NONE, false, None, NOW)
+        .resize(1000, &terms(&cpu("4"), NONE, false, None), NOW)
         .unwrap();
     ledger
-        .resize(1001, &cpu("5"), NONE, false, None, NOW)
+        .resize(1001, &terms(&cpu("5"), NONE, false, None), NOW)
         .unwrap();
-    let Err(Refusal::NoCapacity(shortage)) = ledger.resize(1002, &cpu("8"), NONE, false, None, NOW)
+    let Err(Refusal::NoCapacity(shortage)) =
+        ledger.resize(1002, &terms(&cpu("8"), NONE, false, None), NOW)
     else {
         panic!("it does not fit");
     };
@@ -507,7 +517,7 @@ fn a_budget_counts_whole_allocations_and_refuses_no_login() {
     };
     ledger.set_budgets([("students".to_owned(), budget)].into(), NOW);
     let refusal = ledger
-        .resize(1000, &cpu("4"), NONE, false, None, NOW)
+        .resize(1000, &terms(&cpu("4"), NONE, false, None), NOW)
         .unwrap_err();
     assert_eq!(refusal.code(), ErrorCode::OverBudget);
     assert_eq!(
@@ -515,10 +525,10 @@ fn a_budget_counts_whole_allocations_and_refuses_no_login() {
         "The budget of group 'students' has too little left: CPU: 4 asked for, 3 possible now"
     );
     ledger
-        .resize(1000, &cpu("3"), NONE, false, None, NOW)
+        .resize(1000, &terms(&cpu("3"), NONE, false, None), NOW)
         .unwrap();
     ledger
-        .resize(1002, &cpu("7"), NONE, false, None, NOW)
+        .resize(1002, &terms(&cpu("7"), NONE, false, None), NOW)
         .unwrap();
     let opened = ledger.open_session(1003, leader(3), "sshd", &member);
     assert_eq!(opened.limits.allocation, member.default);
@@ -535,7 +545,7 @@ fn the_first_is_held_and_only_who_does_not_delay_it_passes() {
     let hour = Some(minutes(60));
     // 4 of 6 are taken for an hour; the first in the queue needs 5.
     ledger
-        .resize(1000, &cpu("6"), NONE, false, hour, NOW)
+        .resize(1000, &terms(&cpu("6"), NONE, false, hour), NOW)
         .unwrap();
     let first = ledger.enqueue(1001, &cpu("7"), None, None, NOW).unwrap();
     let place = ledger.place(1001).unwrap();
@@ -545,7 +555,7 @@ fn the_first_is_held_and_only_who_does_not_delay_it_passes() {
     );
     // Two for longer would leave 4 when the first is to be served; one leaves enough.
     let refusal = ledger
-        .resize(1002, &cpu("4"), NONE, false, Some(minutes(61)), NOW)
+        .resize(1002, &terms(&cpu("4"), NONE, false, Some(minutes(61))), NOW)
         .unwrap_err();
     assert!(matches!(refusal, Refusal::OthersWait { ahead: 1, .. }));
     ledger
@@ -561,7 +571,7 @@ fn the_first_is_held_and_only_who_does_not_delay_it_passes() {
     assert_eq!(ledger.place(1002).unwrap().ahead, [1001]);
     // Shorter than the wait is let through; the holder may not keep it for longer.
     ledger
-        .resize(1004, &cpu("3"), NONE, false, Some(minutes(59)), NOW)
+        .resize(1004, &terms(&cpu("3"), NONE, false, Some(minutes(59))), NOW)
         .unwrap();
     assert!(matches!(
         ledger.renew(1000, Some(minutes(61)), NOW),
@@ -587,12 +597,12 @@ fn priority_comes_before_recent_use_and_recent_use_before_the_order_of_arrival()
         (1003, &high),
     ]);
     ledger
-        .resize(1000, &cpu("8"), NONE, false, None, NOW)
+        .resize(1000, &terms(&cpu("8"), NONE, false, None), NOW)
         .unwrap();
     let later = NOW.after(minutes(300));
     ledger.release(1000, NONE, false, later).unwrap();
     ledger
-        .resize(1002, &cpu("8"), NONE, false, None, later)
+        .resize(1002, &terms(&cpu("8"), NONE, false, None), later)
         .unwrap();
     for uid in [1000, 1001, 1003] {
         ledger.enqueue(uid, &cpu("8"), None, None, later).unwrap();
@@ -619,7 +629,7 @@ fn a_wait_ends_with_its_time_with_the_last_session_and_when_it_is_in_vain() {
         (1003, &plain),
     ]);
     ledger
-        .resize(1000, &cpu("8"), NONE, false, None, NOW)
+        .resize(1000, &terms(&cpu("8"), NONE, false, None), NOW)
         .unwrap();
     let deadline = NOW.after(minutes(10));
     ledger
@@ -665,7 +675,9 @@ fn a_wait_ends_with_its_time_with_the_last_session_and_when_it_is_in_vain() {
 fn the_queue_has_an_end() {
     let plain = entitlement();
     let mut ledger = small(&[(1, &plain)]);
-    ledger.resize(1, &cpu("8"), NONE, false, None, NOW).unwrap();
+    ledger
+        .resize(1, &terms(&cpu("8"), NONE, false, None), NOW)
+        .unwrap();
     for uid in (2..).take(MOST_WAITING + 1) {
         ledger.open_session(uid, leader(uid), "sshd", &plain);
         let ticket = ledger.enqueue(uid, &cpu("3"), None, None, NOW);
@@ -684,7 +696,7 @@ fn an_idle_grant_is_asked_back_and_then_taken() {
     });
     let mut ledger = small(&[(1000, &Arc::new(idle))]);
     ledger
-        .resize(1000, &cpu("4"), NONE, false, None, NOW)
+        .resize(1000, &terms(&cpu("4"), NONE, false, None), NOW)
         .unwrap();
     let used = NOW.after(minutes(30));
     ledger.note_use(1000, used);
@@ -709,7 +721,11 @@ fn a_grant_that_is_seen_in_use_when_it_would_be_asked_back_is_not() {
     let mut ledger = small(&[(1000, &Arc::new(idle))]);
     let began = NOW;
     ledger
-        .resize(1000, &cpu("3"), MemorySize::ZERO, false, None, began)
+        .resize(
+            1000,
+            &terms(&cpu("3"), MemorySize::ZERO, false, None),
+            began,
+        )
         .unwrap();
     let early = began.after(minutes(39));
     assert!(ledger.idle_by(early).is_empty());
@@ -741,21 +757,21 @@ fn an_administrator_goes_beyond_the_maximum_but_not_beyond_the_capacity() {
     ledger.open_session(1000, leader(1), "sshd", &leased(60, 60));
     let lease = Some(minutes(6000));
     let set = ledger
-        .set(1000, &cpu("12"), lease, NONE, false, NOW)
+        .set(1000, &terms(&cpu("12"), NONE, false, lease), NOW)
         .unwrap();
     assert!(set.after.unwrap().beyond_max);
     assert!(matches!(
-        ledger.set(1000, &cpu("19"), lease, NONE, false, NOW),
+        ledger.set(1000, &terms(&cpu("19"), NONE, false, lease), NOW),
         Err(Refusal::NoCapacity(_))
     ));
     // A reload does not take it back, and the user may give some back.
     assert_eq!(ledger.entitle(1000, &leased(60, 90), NOW), None);
     let change = ledger
-        .resize(1000, &cpu("8"), NONE, false, None, NOW)
+        .resize(1000, &terms(&cpu("8"), NONE, false, None), NOW)
         .unwrap();
     assert!(!change.after.unwrap().beyond_max);
     assert_eq!(
-        ledger.set(1001, &cpu("4"), None, NONE, false, NOW),
+        ledger.set(1001, &terms(&cpu("4"), NONE, false, None), NOW),
         Err(Refusal::NoSession)
     );
 }
@@ -764,7 +780,7 @@ fn an_administrator_goes_beyond_the_maximum_but_not_beyond_the_capacity() {
 fn an_earlier_time_is_taken_for_the_latest() {
     let mut ledger = small(&[(1000, &leased(60, 90))]);
     ledger
-        .resize(1000, &cpu("4"), NONE, false, None, NOW)
+        .resize(1000, &terms(&cpu("4"), NONE, false, None), NOW)
         .unwrap();
     let later = NOW.after(minutes(30));
     ledger.tick(later);
@@ -782,20 +798,20 @@ fn where_no_lease_ends_nobody_takes_what_the_first_lacks() {
     let plain = entitlement();
     let mut ledger = small(&[(1000, &plain), (1001, &plain), (1002, &plain)]);
     ledger
-        .resize(1000, &cpu("5"), NONE, false, None, NOW)
+        .resize(1000, &terms(&cpu("5"), NONE, false, None), NOW)
         .unwrap();
     ledger.enqueue(1001, &cpu("6"), None, None, NOW).unwrap();
     assert_eq!(ledger.place(1001).unwrap().start, None);
     // Two CPUs are free, but held; of memory there is enough.
     assert!(matches!(
-        ledger.resize(1002, &cpu("3"), NONE, false, Some(minutes(1)), NOW),
+        ledger.resize(1002, &terms(&cpu("3"), NONE, false, Some(minutes(1))), NOW),
         Err(Refusal::OthersWait {
             ahead: 1,
             start: None
         })
     ));
     ledger
-        .resize(1002, &wish("", "16G"), NONE, false, None, NOW)
+        .resize(1002, &terms(&wish("", "16G"), NONE, false, None), NOW)
         .unwrap();
     // Room that is made is given in the same step.
     ledger.release(1000, NONE, false, NOW).unwrap();

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairshare_core::ledger::{
-    Budget, Capacity, Event, GaveUp, Leader, Ledger, Moment, Place, Refusal, WARNINGS,
+    Budget, Capacity, Event, GaveUp, Leader, Ledger, Moment, Place, Refusal, Terms, WARNINGS,
 };
 use fairshare_core::{Entitlement, IdleTerms, LeaseTerms};
 use fairshare_protocol::{Allocation, Cpus, MemorySize, Period, Tasks, Wait, Wish};
@@ -67,7 +67,7 @@ pub(crate) enum Call {
     },
     Resize {
         uid: u32,
-        asked: Asked,
+        asked: Terms,
         /// What does not fit waits.
         waits: Option<Wait>,
         /// It cannot be enforced, and is taken back.
@@ -75,7 +75,7 @@ pub(crate) enum Call {
     },
     Release {
         uid: u32,
-        asked: Asked,
+        asked: Terms,
     },
     Renew {
         uid: u32,
@@ -87,7 +87,7 @@ pub(crate) enum Call {
     },
     Set {
         uid: u32,
-        asked: Asked,
+        asked: Terms,
     },
     /// Programs use more than the default, from now on or no longer.
     Use {
@@ -102,16 +102,6 @@ pub(crate) enum Call {
     Restart,
     /// This is what it has come to.
     Look(Box<Ledger>),
-}
-
-/// What is asked for; not all of it counts everywhere.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
-    pub(crate) wish: Wish,
-    pub(crate) lease: Option<Duration>,
-    /// What programs of the user hold.
-    pub(crate) used: MemorySize,
-    pub(crate) force: bool,
 }
 
 /// What policy varies in.
@@ -508,16 +498,14 @@ impl World {
                     cpu: Cpus::from_thousandths(self.chance.between(2, 80) * 1000),
                     ..Wish::default()
                 };
-                let asked = Asked {
+                let asked = Terms {
                     wish,
                     lease: Some(self.chance.minutes(30, 3000)),
                     used: MemorySize::ZERO,
                     force: true,
                 };
                 self.note(Call::Set { uid, asked });
-                let set = self
-                    .ledger
-                    .set(uid, &wish, asked.lease, MemorySize::ZERO, true, now);
+                let set = self.ledger.set(uid, &asked, now);
                 assert!(!matches!(
                     set,
                     Err(Refusal::AboveMaximum(_) | Refusal::LeaseTooLong { .. })
@@ -545,7 +533,7 @@ impl World {
         let lease = lease.map(|()| self.chance.minutes(2, 800));
         let used = MemorySize::from_bytes(self.chance.between(0, 30) << 30).unwrap();
         let force = self.chance.percent(20);
-        let asked = Asked {
+        let asked = Terms {
             wish,
             lease,
             used,
@@ -577,7 +565,7 @@ impl World {
         // Who comes before the first in the queue need not wait for it.
         let first = self.ledger.queue().first().map(|(uid, _)| *uid);
         let (mut waits, mut fails) = (None, false);
-        match self.ledger.resize(uid, &wish, used, force, lease, now) {
+        match self.ledger.resize(uid, &asked, now) {
             Ok(change) => {
                 self.tally.admitted += 1;
                 let soon = self.chance.minutes(5, 100);

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use fairshare_core::Policy;
 use fairshare_core::ledger::{
-    self, Account, Budget, Change, Ledger, Moment, Place, Refusal, Ticket,
+    self, Account, Budget, Change, Ledger, Moment, Place, Refusal, Terms, Ticket,
 };
-use fairshare_protocol::{MemorySize, Wait, Wish};
+use fairshare_protocol::{MemorySize, Wait};
 use tracing::warn;
 
 use super::Book;
@@ -19,16 +19,6 @@ pub(crate) enum Asked {
     Granted(Box<Change>),
     /// It waits.
     Waits(Ticket),
-}
-
-/// What was asked for, beside by whom.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    pub(crate) wish: Wish,
-    pub(crate) lease: Option<Duration>,
-    /// What programs of the user hold.
-    pub(crate) used: MemorySize,
-    pub(crate) force: bool,
 }
 
 /// Tells the ledger what policy shares out and how.
@@ -96,15 +86,7 @@ impl Book {
 
     /// See [`Ledger::resize`].
     pub(crate) fn resize(&mut self, uid: u32, terms: &Terms) -> Result<Change, Refusal> {
-        let Terms {
-            wish,
-            lease,
-            used,
-            force,
-        } = *terms;
-        let change = self
-            .ledger
-            .resize(uid, &wish, used, force, lease, self.now)?;
+        let change = self.ledger.resize(uid, terms, self.now)?;
         self.save(uid);
         Ok(change)
     }
@@ -157,13 +139,7 @@ impl Book {
 
     /// See [`Ledger::set`].
     pub(crate) fn set(&mut self, uid: u32, terms: &Terms) -> Result<Change, Refusal> {
-        let Terms {
-            wish,
-            lease,
-            used,
-            force,
-        } = *terms;
-        let change = self.ledger.set(uid, &wish, lease, used, force, self.now)?;
+        let change = self.ledger.set(uid, terms, self.now)?;
         self.save(uid);
         Ok(change)
     }

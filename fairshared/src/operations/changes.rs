@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fairshare_core::ledger::{Change, Moment, Refusal, Shortage};
+use fairshare_core::ledger::{Change, Moment, Refusal, Shortage, Terms};
 use fairshare_protocol::{
     Allocation, Cpus, ErrorCode, ErrorReply, Holder, MemorySize, Release, Renew, Reply, Resize,
     Set, Tasks, Wait, Wish,
@@ -11,7 +11,7 @@ use fairshare_protocol::{
 use super::words::{self, lasting};
 use super::{Operations, Outcome, Waiting, not_covered};
 use crate::authorise::{Caller, sees_everybody};
-use crate::book::{Asked, Book, Terms};
+use crate::book::{Asked, Book};
 use crate::decision::{Decision, Verdict};
 use crate::enforcement::{Applied, Enforcement};
 use crate::turns::Turn;

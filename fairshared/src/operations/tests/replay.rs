@@ -16,7 +16,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use fairshare_core::ledger::{Capacity, Ledger, Moment};
+use fairshare_core::ledger::{Capacity, Ledger, Moment, Terms};
 use fairshare_protocol::{Period, Release, Renew, Set, Wait};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -27,7 +27,7 @@ use crate::daemon::follow_bus;
 use crate::enforcement::systemd::Systemd;
 use crate::leader::Process;
 use fake_systemd::FakeSystemd;
-use simulated_machine::{Asked, Call, FIRST_UID, Rules, Scale, Seed, Step, World};
+use simulated_machine::{Call, FIRST_UID, Rules, Scale, Seed, Step, World};
 
 const SEED: u64 = 0x5eed;
 const USERS: u32 = 160;
@@ -296,7 +296,7 @@ impl Daemon {
                     operations.leave(place).await;
                 }
                 Call::Set { uid, asked } => {
-                    let Asked {
+                    let Terms {
                         wish, lease, force, ..
                     } = asked;
                     let set = Set {
@@ -363,7 +363,7 @@ async fn ask(
     machine: &Machine,
     operations: &Arc<Operations<Systemd>>,
     uid: u32,
-    asked: Asked,
+    asked: Terms,
     waits: Option<Wait>,
 ) -> Outcome {
     machine.holds(uid, "memory.current", asked.used.bytes());
