@@ -26,7 +26,8 @@ time.sleep(600)
 const WARNED: Duration = Duration::from_secs(90);
 
 /// At the end of a lease nothing is killed: the limit comes down to what is in use, and on to the
-/// default when that is freed. Before and at the end the user is told on her terminal.
+/// default when that is freed. Before and at the end the user is told on her terminal, once,
+/// whatever is done to the machine's clock.
 pub(crate) fn a_lease_ends_and_kills_nothing(machine: &Machine) -> Outcome {
     put_policy(machine, &format!("{POLICY}{LEASE}"))?;
     // A terminal where nothing is typed any more.
@@ -50,10 +51,19 @@ pub(crate) fn a_lease_ends_and_kills_nothing(machine: &Machine) -> Outcome {
     assert!(status.stdout.contains("the grant ends in"), "{status}");
     machine.wait_until("the memory to be held", WARNED, "[ -e /tmp/held ]")?;
 
-    // A shorter lease in the place of the first.
+    // The machine's time of day goes far beyond the end, and far back; the lease goes on.
+    for moved in ["+5 hours", "-10 hours"] {
+        machine.root(&format!("date --set '{moved}'"))?;
+        assert_lease(&mut alice, 1..=60)?;
+        let limit = machine.root(&format!("cat {ALICE_SLICE}/memory.max"))?;
+        assert_eq!(limit.text(), "838860800", "{moved}");
+    }
+    // A shorter lease in the place of the first, which ends though it is yesterday.
     alice.run("fairshare renew --for 2s")?.ok()?;
     let told = screen.read_until("has ended")?;
     assert!(told.contains("lease"), "{told:?}");
+    assert!(!told.contains("ends in"), "warned again: {told:?}");
+    machine.root("date --set '+5 hours'")?;
     machine.wait_until(
         "the limit to be what is in use",
         SOON,
@@ -127,6 +137,33 @@ pub(crate) fn a_lease_is_within_policy(machine: &Machine) -> Outcome {
     )?;
     alice.close()?;
     assert_nothing_left(machine)
+}
+
+/// A grant that is not used is asked back on the user's terminal, and taken back if it stays so.
+pub(crate) fn an_idle_grant_is_asked_back(machine: &Machine) -> Outcome {
+    put_policy(
+        machine,
+        &format!("{POLICY}idle: {{after: 10s, notice: 5s}}\n"),
+    )?;
+    let mut screen = machine.ssh("alice").terminal().bound(WARNED).open()?;
+    let mut alice = machine.ssh("alice").open()?;
+    alice.run("fairshare resize --cpu 1.8 --mem 512M")?.ok()?;
+    let asked = screen.read_until("goes back in")?;
+    assert!(asked.contains("is not used"), "{asked:?}");
+    assert!(asked.contains("1.8 CPUs, 512M memory"), "{asked:?}");
+    let granted = Limits {
+        cpu: "180000 100000",
+        mem: "536870912",
+        ..DEFAULTS
+    };
+    assert_alice_has(machine, granted)?;
+    let told = screen.read_until("has gone back")?;
+    assert!(told.contains("not used"), "{told:?}");
+    assert_alice_has(machine, DEFAULTS)?;
+    let status = alice.run("fairshare status --json")?.ok()?;
+    assert!(status.stdout.contains("\"grant\": false"), "{status}");
+    alice.close()?;
+    screen.close()
 }
 
 /// Checks how many seconds alice's lease has left.

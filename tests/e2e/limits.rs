@@ -6,8 +6,8 @@ use fairshare_tests::Machine;
 
 use crate::harness::Outcome;
 use crate::kernel::{
-    ALICE_SLICE, DEFAULTS, Limits, POLICY, assert_alice_has, assert_limits, assert_nothing_left,
-    own_slice, put_policy,
+    ALICE_SLICE, DEFAULTS, Limits, POLICY, POLICY_PATH, SOON, assert_alice_has, assert_limits,
+    assert_nothing_left, own_slice, put_policy,
 };
 
 /// The first command of a login finds policy's figures above itself and in its environment.
@@ -28,11 +28,24 @@ pub(crate) fn the_first_command_is_limited(machine: &Machine) -> Outcome {
     Ok(())
 }
 
-/// Swap is what policy says, not what the machine has.
-pub(crate) fn swap_is_policys(machine: &Machine) -> Outcome {
-    let policy = "defaults: {cpu: 0.9, mem: 300M, swap: 64M, tasks: 210}\n\
-                  max: {cpu: 1.8, mem: 900M, tasks: 900}\n";
-    put_policy(machine, policy)?;
+/// Swap is what policy says, not what the machine has; and what policy sets beside the allocation
+/// is in the kernel's files, and gone from them when policy does not say so any more.
+pub(crate) fn swap_and_shaping_are_policys(machine: &Machine) -> Outcome {
+    let disk = machine.root("findmnt --noheadings --output SOURCE,MAJ:MIN /")?;
+    let (node, number) = disk
+        .text()
+        .split_once(char::is_whitespace)
+        .map(|(node, number)| (node.to_owned(), number.trim().to_owned()))
+        .ok_or_else(|| disk.to_string())?;
+    let policy = |shaping: &str| {
+        format!(
+            "defaults: {{cpu: 0.9, mem: 300M, swap: 64M, tasks: 210{shaping}}}\n\
+             max: {{cpu: 1.8, mem: 900M, tasks: 900}}\n"
+        )
+    };
+    let shaping =
+        format!(", mem_high: 98%, mem_guarantee: 40M, io: {{{node}: {{read: 30M, write: 20M}}}}");
+    put_policy(machine, &policy(&shaping))?;
     let mut session = machine.ssh("alice").open()?;
     assert_alice_has(
         machine,
@@ -43,6 +56,28 @@ pub(crate) fn swap_is_policys(machine: &Machine) -> Outcome {
     )?;
     let status = session.run("fairshare status --json")?.ok()?;
     assert!(status.stdout.contains("64M"), "{status}");
+    let shaped = |high: &str, low: &str, io: &str| {
+        let files = machine.root(&format!(
+            "cd {ALICE_SLICE} && cat memory.high memory.low && grep '^{number} ' io.max || true"
+        ))?;
+        assert_eq!(files.text(), format!("{high}\n{low}\n{io}").trim_end());
+        Ok::<_, fairshare_tests::LabError>(())
+    };
+    let ceilings = format!("{number} rbps=31457280 wbps=20971520 riops=max wiops=max");
+    // 98 % of 300 MiB in whole pages, and 40 MiB.
+    shaped("308281344", "41943040", &ceilings)?;
+    // It follows the allocation.
+    session.run("fairshare resize --mem 600M")?.ok()?;
+    shaped("616562688", "41943040", &ceilings)?;
+
+    machine.write(POLICY_PATH, policy(""), 0o644)?;
+    machine.root("systemctl reload fairshared")?;
+    machine.wait_until(
+        "what policy does not say to be lifted",
+        SOON,
+        &format!("[ \"$(cat {ALICE_SLICE}/memory.high)\" = max ]"),
+    )?;
+    shaped("max", "0", "")?;
     session.close()?;
     Ok(())
 }

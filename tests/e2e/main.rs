@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     harness::run(&scenarios![
         login::each_account_can_log_in,
         limits::the_first_command_is_limited,
-        limits::swap_is_policys,
+        limits::swap_and_shaping_are_policys,
         limits::cpu_hogs_share_their_quota,
         limits::tasks_end_at_their_number,
         limits::limits_outlive_reloads_and_restarts,
@@ -64,6 +64,7 @@ fn main() -> ExitCode {
         policy::watch_mode_decides_and_sets_nothing,
         lease::a_lease_ends_and_kills_nothing,
         lease::a_lease_is_within_policy,
+        lease::an_idle_grant_is_asked_back,
         queue::who_waits_has_the_next_room,
         queue::a_place_in_the_queue_is_given_up,
         queue::a_budget_is_shared_by_a_group,

@@ -5,7 +5,9 @@ use std::time::Duration;
 use fairshare_tests::{Machine, Session};
 
 use crate::harness::Outcome;
-use crate::kernel::{ALICE_SLICE, BOB_SLICE, DEFAULTS, Limits, SOON, assert_alice_has, put_policy};
+use crate::kernel::{
+    ALICE_SLICE, BOB_SLICE, DEFAULTS, Limits, POLICY_PATH, SOON, assert_alice_has, put_policy,
+};
 
 /// Of the machine's two CPUs 1.1 are there for grants.
 const FULL: &str = "\
@@ -22,7 +24,8 @@ const HALF: Limits<'_> = Limits {
 /// No request waits.
 const EMPTY: &str = "[ \"$(fairshare queue)\" = 'no request waits' ]";
 
-/// Who waits is told the place and what is missing, and has it when another gives back.
+/// Who waits is told the place and what is missing, and has it when another gives back. Who holds
+/// and who waits is told by name only where policy says so.
 pub(crate) fn who_waits_has_the_next_room(machine: &Machine) -> Outcome {
     put_policy(machine, FULL)?;
     let mut alice = machine.ssh("alice").open()?;
@@ -47,6 +50,10 @@ pub(crate) fn who_waits_has_the_next_room(machine: &Machine) -> Outcome {
     let queue = alice.run("fairshare queue")?.ok()?;
     assert!(queue.stdout.contains("another user"), "{queue}");
     assert!(!queue.stdout.contains("bob"), "{queue}");
+    machine.write(POLICY_PATH, format!("{FULL}show_holders: true\n"), 0o644)?;
+    machine.root("systemctl reload fairshared")?;
+    let queue = alice.run("fairshare queue")?.ok()?;
+    assert!(queue.stdout.contains("bob"), "{queue}");
     let limit = machine.root(&format!("cat {BOB_SLICE}/cpu.max"))?;
     assert_eq!(limit.text(), HALF.cpu);
 
@@ -57,6 +64,9 @@ pub(crate) fn who_waits_has_the_next_room(machine: &Machine) -> Outcome {
     assert_eq!(limit.text(), "100000 100000");
     assert_alice_has(machine, HALF)?;
     machine.root(EMPTY)?;
+    let refused = alice.run("fairshare resize --cpu 1.5")?;
+    assert_eq!(refused.status, Some(1), "{refused}");
+    assert!(refused.stderr.contains("bob"), "{refused}");
     alice.close()?;
     bob.close()
 }
