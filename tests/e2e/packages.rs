@@ -13,6 +13,8 @@ use crate::kernel::{
     assert_nothing_left, put_policy, show_limits,
 };
 
+/// Arguments for an emulated machine, which can take longer for a login than the module waits.
+const PATIENT: &str = "timeout=30000";
 /// The release after this one.
 const NEXT: &str = "0.1.0+next";
 /// What alice asks for, and what the kernel has then.
@@ -37,7 +39,10 @@ pub(crate) fn the_module_comes_after_pam_systemd(machine: &Machine) -> Outcome {
     assert!(systemd.is_some() && systemd < ours, "{modules}");
     machine.root("grep -q pam_fairshare.so /etc/pam.d/common-session-noninteractive")?;
 
-    machine.root("echo 'session optional pam_fairshare.so' >> /etc/pam.d/sshd")?;
+    machine.add_pam_line("sshd", PATIENT)?;
+    machine.root(&format!(
+        "echo 'session optional pam_fairshare.so {PATIENT}' >> /etc/pam.d/sshd"
+    ))?;
     let session = machine.ssh("alice").open()?;
     assert_alice_has(machine, DEFAULTS)?;
     assert_eq!(machine.root(SESSIONS)?.text(), "[(1000, 1)]");
@@ -50,7 +55,7 @@ pub(crate) fn the_module_comes_after_pam_systemd(machine: &Machine) -> Outcome {
 pub(crate) fn an_upgrade_loses_nothing(machine: &Machine) -> Outcome {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     machine.put_packages(&Packages::built()?.with_version(NEXT, folder.path())?)?;
-    machine.add_pam_line("sshd", "timeout=30000")?;
+    machine.add_pam_line("sshd", PATIENT)?;
     put_policy(machine, POLICY)?;
     let mut alice = machine.ssh("alice").open()?;
     alice.run(RESIZE)?.ok()?;
@@ -78,10 +83,12 @@ pub(crate) fn an_upgrade_loses_nothing(machine: &Machine) -> Outcome {
     assert_eq!(same.text(), socket.text(), "the socket was closed");
     assert_alice_has(machine, GRANT)?;
     let held = alice.run("fairshare status --json")?.ok()?;
-    assert!(held.stdout.contains("\"lease\""), "{held}");
+    assert!(held.stdout.contains("\"lease_left_s\""), "{held}");
     assert!(machine.root(SESSIONS)?.text().contains("(1000, 1)"));
     assert_eq!(machine.read(POLICY_PATH)?, POLICY);
-    machine.root("grep -q 'pam_fairshare.so timeout=30000' /etc/pam.d/common-session")?;
+    machine.root(&format!(
+        "grep -q 'pam_fairshare.so {PATIENT}$' /etc/pam.d/common-session"
+    ))?;
     alice.close()?;
     assert_alice_has(machine, DEFAULTS)
 }
@@ -138,6 +145,7 @@ pub(crate) fn removed_it_leaves_nothing_and_comes_back(machine: &Machine) -> Out
     assert_eq!(alice.run("echo here")?.ok()?.text(), "here");
 
     machine.install(&Packages::built()?)?;
+    machine.add_pam_line("sshd", PATIENT)?;
     let login = machine
         .ssh("bob")
         .ok(&format!("echo $FAIRSHARE_CPUS; {}", show_limits(BOB_SLICE)))?;

@@ -174,3 +174,21 @@ fn only_what_is_enforced_and_not_asked_for_is_left() {
     };
     assert_eq!(left(&nothing, Shaping::default()), []);
 }
+
+#[test]
+fn the_script_that_lifts_limits_for_a_removal_knows_every_setting() {
+    let script = include_str!("../../../../../packaging/scripts/lift-limits");
+    let list = |name: &str| {
+        let (_, rest) = script.split_once(&format!("\n{name}='")).unwrap();
+        let (list, _) = rest.split_once('\'').unwrap();
+        list.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(list("settings"), Properties::SETTINGS);
+    let on_the_bus = |setting: &str| setting.replace("CPUQuota", "CPUQuotaPerSecUSec");
+    assert_eq!(
+        list("properties"),
+        Properties::SETTINGS.map(on_the_bus).to_vec()
+    );
+}
