@@ -99,6 +99,15 @@ impl CgroupTree {
         names.collect()
     }
 
+    /// Whether a unit in a slice is there and has no process; `cgroup.events` counts those below it.
+    pub(crate) fn is_empty_in(&self, slice: &str, unit: &str) -> bool {
+        let events = self.folder(slice).and_then(|folder| {
+            let events = folder.join(unit).join("cgroup.events");
+            kernel_file::read(&events).ok()
+        });
+        events.is_some_and(|text| text.lines().any(|line| line == "populated 0"))
+    }
+
     /// What a slice and each cgroup above it bound their contents to. The root has limits too
     /// where it is a container's.
     pub(crate) fn ceilings_down_to(&self, unit: &str) -> Vec<Ceiling> {

@@ -197,3 +197,20 @@ fn weights_are_heeded_by_iocost_or_bfq() {
     fs::write(&iocost, "254:0 enable=1 ctrl=auto rpct=0.00\n").unwrap();
     assert!(heeded());
 }
+
+#[test]
+fn a_unit_without_a_process_is_told_from_one_that_is_not_there() {
+    let root = tree(SLICE, &[]);
+    let tree = CgroupTree::new(root.path());
+    let empty = || tree.is_empty_in("user-1000.slice", "x.scope");
+    assert!(!empty(), "not there");
+    let scope = root.path().join(SLICE).join("x.scope");
+    fs::create_dir_all(&scope).unwrap();
+    for (events, expected) in [
+        ("populated 1\nfrozen 0\n", false),
+        ("populated 0\nfrozen 0\n", true),
+    ] {
+        fs::write(scope.join("cgroup.events"), events).unwrap();
+        assert_eq!(empty(), expected, "{events}");
+    }
+}

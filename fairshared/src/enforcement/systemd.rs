@@ -272,6 +272,18 @@ impl Systemd {
         self.set_lowering(unit, false);
         self.read_back(unit, slice, wanted, kind).await
     }
+
+    /// Ends a scope that began without a process. systemd hears that a scope is over when the last
+    /// process leaves it; where the only one ended while it was moved, none ever leaves, and the
+    /// scope would keep the slice and its limits for good.
+    async fn end_if_empty(&self, slice: &str, scope: &str) {
+        if self.cgroups.is_empty_in(slice, scope) {
+            let stopped = self.call("StopUnit", scope, self.bus.stop(scope)).await;
+            if let Err(error) = stopped {
+                debug!(scope, "the scope has gone by itself: {error}, ignoring");
+            }
+        }
+    }
 }
 
 impl Enforcement for Systemd {
@@ -367,6 +379,7 @@ impl Enforcement for Systemd {
         // A process that could not be moved is no reason to leave the others without limits.
         let applied = self.limit(uid, limits).await;
         begun?;
+        self.end_if_empty(&slice, &scope.unit).await;
         applied
     }
 

@@ -101,6 +101,7 @@ trait Manager {
     fn subscribe(&self) -> zbus::Result<()>;
     fn reload(&self) -> zbus::Result<()>;
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+    fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
     #[zbus(property)]
     fn version(&self) -> zbus::Result<String>;
     fn set_unit_properties(
@@ -209,6 +210,13 @@ impl Bus {
             Ok(result) => Err(CallError::Job(result)),
             Err(_) => Err(CallError::NoBus),
         }
+    }
+
+    /// Asks for a unit to be stopped, and does not wait until it is.
+    pub(super) async fn stop(&self, unit: &str) -> Result<(), CallError> {
+        let manager = self.manager().await?;
+        manager.stop_unit(unit, "replace").await?;
+        Ok(())
     }
 
     /// Whether systemd can load a unit: whether it finds what it believes to be there.
