@@ -2,9 +2,9 @@
 //! and closed.
 //!
 //! It is a UID's that policy covers and nobody has, so that no user notices, or that of a user whom
-//! the administrator names. Its leader is a process that waits for the end of a pipe from here. However
-//! this command ends, by Ctrl-C or by `kill -9`, the pipe ends with it, then the leader, and with the
-//! leader the daemon closes the session and systemd removes the slice.
+//! the administrator names. Its leader is a process that waits for the end of a pipe from here. Ctrl-C
+//! waits for the close. Where this command ends otherwise, by `kill -9`, the pipe ends with it, then
+//! the leader, and with the leader the daemon closes the session and systemd removes the slice.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -15,6 +15,8 @@ use fairshare_protocol::{
     Allocation, CloseSession, Cpus, Enforce, ErrorCode, Explain, ExplainInfo, MemorySize,
     OpenSession, Tasks,
 };
+
+use nix::sys::signal::{SigSet, Signal};
 
 use super::Facts;
 use super::check::Check;
@@ -60,8 +62,38 @@ pub(crate) fn check(facts: &Facts<'_>, client: &Client, user: Option<u32>) -> Ch
         Ok(subject) => subject,
         Err(check) => return check,
     };
-    match Trial::begin(facts.tree, &client, subject).and_then(Trial::end) {
+    let held = HeldSignals::hold();
+    let outcome = Trial::begin(facts.tree, &client, subject).and_then(Trial::end);
+    drop(held);
+    match outcome {
         Ok(check) | Err(check) => check,
+    }
+}
+
+/// Ctrl-C and its like, kept until the session is closed. Each step before that has a deadline.
+struct HeldSignals(SigSet);
+
+impl HeldSignals {
+    fn hold() -> Self {
+        let mut signals = SigSet::empty();
+        for signal in [
+            Signal::SIGINT,
+            Signal::SIGTERM,
+            Signal::SIGHUP,
+            Signal::SIGQUIT,
+        ] {
+            signals.add(signal);
+        }
+        // Where it fails the signal ends this process, and with it the leader and the session.
+        let _ = signals.thread_block();
+        Self(signals)
+    }
+}
+
+impl Drop for HeldSignals {
+    fn drop(&mut self) {
+        // What came meanwhile ends this process here.
+        let _ = self.0.thread_unblock();
     }
 }
 
@@ -261,6 +293,9 @@ fn leader(uid: u32) -> std::io::Result<Child> {
         .stderr(Stdio::null())
         .uid(uid)
         .gid(NO_GROUP)
+        // Out of the reach of a terminal's Ctrl-C. The standard library has it begin with no signal
+        // blocked.
+        .process_group(0)
         .spawn()
 }
 
