@@ -11,6 +11,7 @@
 //! how it was installed.
 
 mod directory;
+mod doctor;
 mod examples;
 mod failure;
 mod grant;
@@ -88,6 +89,8 @@ fn main() -> ExitCode {
         service::apparmor_lets_it_work_and_no_more,
         service::who_was_there_before_is_limited,
         service::who_comes_another_way_is_limited,
+        doctor::a_healthy_machine_is_well,
+        doctor::each_fault_is_named_with_its_remedy,
         failure::deny_refuses_users_and_never_root,
         failure::a_killed_leader_ends_its_session,
         failure::a_hundred_kills_lose_nothing,
