@@ -350,7 +350,7 @@ fn the_page_of_commands_shows_what_is_printed() {
                  --> /etc/fairshare/policy.d/default.yaml:4:1\\n  |\\n4 | lese: {longest: 7d}\\n  \
                  | ^^^^\\n  |\\n  = help: did you mean 'lease'?",
             ),
-            "set" => done("Resources allocated: 6 CPUs, 8G memory, 4096 tasks for 1d"),
+            "set" => done("User 1000 has 6 CPUs, 8G memory, 4096 tasks for 1d"),
             "open_session" => {
                 r#"{"type": "session_opened", "session": 7, "cpu": 2, "mem": "8G", "tasks": 4096}"#
                     .into()
