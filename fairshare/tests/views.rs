@@ -344,6 +344,17 @@ fn the_page_of_commands_shows_what_is_printed() {
             .into(),
             "explain" => EXPLAINED.into(),
             "policy_diff" => DIFFERENCE.into(),
+            "strays" => concat!(
+                r#"{"type": "strays_info", "strays": ["#,
+                r#"{"uid": 1000, "user": "alice", "pid": 4711, "command": "backup.sh", "#,
+                r#""unit": "cron.service", "cgroup": "/system.slice/cron.service", "#,
+                r#""running_s": 4510, "adopts": true}, "#,
+                r#"{"uid": 1001, "user": "bob", "pid": 91004, "command": "node", "#,
+                r#""unit": "docker-0a1b2c3d4e5f.scope", "#,
+                r#""cgroup": "/system.slice/docker-0a1b2c3d4e5f.scope", "running_s": 75}], "#,
+                r#""age_s": 0}"#
+            )
+            .into(),
             "reload" => refused(
                 "policy_wrong",
                 "policy /etc/fairshare/policy.d is wrong\\nerror: lese: unknown key\\n \

@@ -16,6 +16,9 @@ _fairshare() {
             ",$1")
                 cmd="fairshare"
                 ;;
+            fairshare,doctor)
+                cmd="fairshare__subcmd__doctor"
+                ;;
             fairshare,list)
                 cmd="fairshare__subcmd__list"
                 ;;
@@ -43,6 +46,9 @@ _fairshare() {
             fairshare,status)
                 cmd="fairshare__subcmd__status"
                 ;;
+            fairshare,strays)
+                cmd="fairshare__subcmd__strays"
+                ;;
             fairshare__subcmd__policy,diff)
                 cmd="fairshare__subcmd__policy__subcmd__diff"
                 ;;
@@ -65,12 +71,38 @@ _fairshare() {
 
     case "${cmd}" in
         fairshare)
-            opts="-h -V --json --socket --timeout --help --version status resize renew release list queue policy set session"
+            opts="-h -V --json --socket --timeout --help --version status resize renew release list queue strays policy set doctor session"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fairshare__subcmd__doctor)
+            opts="-h --user --json --socket --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -437,6 +469,28 @@ _fairshare() {
             return 0
             ;;
         fairshare__subcmd__status)
+            opts="-h --json --socket --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fairshare__subcmd__strays)
             opts="-h --json --socket --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

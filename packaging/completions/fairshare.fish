@@ -35,8 +35,10 @@ complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "renew" -d 'Keep
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "release" -d 'Give the grant back; what you have is the default again'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "list" -d 'Show who holds what: administrators see everybody, others see themselves'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "queue" -d 'Show which requests wait for their turn'
+complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "strays" -d 'Show processes that run outside of their user\'s slice, where no limit holds'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "policy" -d 'Show what policy says and what a reload would change, and reload it'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "set" -d 'Set a user\'s grant, for root and administrators'
+complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "doctor" -d 'Check this installation and say how to mend it'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "session" -d 'Open or close a session, for a login hook that runs as root'
 complete -c fairshare -n "__fish_fairshare_using_subcommand status" -l socket -d 'Socket of the daemon' -r -F
 complete -c fairshare -n "__fish_fairshare_using_subcommand status" -l timeout -d 'Wait at most so long for the answer' -r
@@ -70,6 +72,10 @@ complete -c fairshare -n "__fish_fairshare_using_subcommand queue" -l socket -d 
 complete -c fairshare -n "__fish_fairshare_using_subcommand queue" -l timeout -d 'Wait at most so long for the answer' -r
 complete -c fairshare -n "__fish_fairshare_using_subcommand queue" -l json -d 'Print the reply as one line of JSON'
 complete -c fairshare -n "__fish_fairshare_using_subcommand queue" -s h -l help -d 'Print help'
+complete -c fairshare -n "__fish_fairshare_using_subcommand strays" -l socket -d 'Socket of the daemon' -r -F
+complete -c fairshare -n "__fish_fairshare_using_subcommand strays" -l timeout -d 'Wait at most so long for the answer' -r
+complete -c fairshare -n "__fish_fairshare_using_subcommand strays" -l json -d 'Print the reply as one line of JSON'
+complete -c fairshare -n "__fish_fairshare_using_subcommand strays" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fairshare -n "__fish_fairshare_using_subcommand policy; and not __fish_seen_subcommand_from explain diff reload" -l socket -d 'Socket of the daemon' -r -F
 complete -c fairshare -n "__fish_fairshare_using_subcommand policy; and not __fish_seen_subcommand_from explain diff reload" -l timeout -d 'Wait at most so long for the answer' -r
 complete -c fairshare -n "__fish_fairshare_using_subcommand policy; and not __fish_seen_subcommand_from explain diff reload" -l json -d 'Print the reply as one line of JSON'
@@ -98,6 +104,11 @@ complete -c fairshare -n "__fish_fairshare_using_subcommand set" -l timeout -d '
 complete -c fairshare -n "__fish_fairshare_using_subcommand set" -l force -d 'Shrink memory even below what is in use; processes may be killed'
 complete -c fairshare -n "__fish_fairshare_using_subcommand set" -l json -d 'Print the reply as one line of JSON'
 complete -c fairshare -n "__fish_fairshare_using_subcommand set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fairshare -n "__fish_fairshare_using_subcommand doctor" -l user -d 'Try the session as this user\'s instead: name or UID' -r
+complete -c fairshare -n "__fish_fairshare_using_subcommand doctor" -l socket -d 'Socket of the daemon' -r -F
+complete -c fairshare -n "__fish_fairshare_using_subcommand doctor" -l timeout -d 'Wait at most so long for the answer' -r
+complete -c fairshare -n "__fish_fairshare_using_subcommand doctor" -l json -d 'Print the reply as one line of JSON'
+complete -c fairshare -n "__fish_fairshare_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fairshare -n "__fish_fairshare_using_subcommand session; and not __fish_seen_subcommand_from open close" -l socket -d 'Socket of the daemon' -r -F
 complete -c fairshare -n "__fish_fairshare_using_subcommand session; and not __fish_seen_subcommand_from open close" -l timeout -d 'Wait at most so long for the answer' -r
 complete -c fairshare -n "__fish_fairshare_using_subcommand session; and not __fish_seen_subcommand_from open close" -l json -d 'Print the reply as one line of JSON'
