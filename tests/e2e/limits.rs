@@ -75,9 +75,11 @@ pub(crate) fn swap_and_shaping_are_policys(machine: &Machine) -> Outcome {
     machine.wait_until(
         "what policy does not say to be lifted",
         SOON,
-        &format!("[ \"$(cat {ALICE_SLICE}/memory.high)\" = max ]"),
+        &format!(
+            "cd {ALICE_SLICE} && [ \"$(cat memory.high memory.low | xargs)\" = 'max 0' ] && \
+             ! grep '^{number} ' io.max"
+        ),
     )?;
-    shaped("max", "0", "")?;
     session.close()?;
     Ok(())
 }
