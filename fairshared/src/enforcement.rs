@@ -23,6 +23,10 @@ pub(crate) trait Enforcement: Send + Sync + 'static {
     /// The users whose slices are active.
     fn present(&self) -> Vec<u32>;
 
+    /// The users that logind has, those among them whose slices are not active yet; none where the
+    /// users' slices are not logind's.
+    fn users(&self) -> impl Future<Output = Result<Vec<u32>, EnforcementError>> + Send;
+
     /// The logins that logind has; none where the users' slices are not logind's.
     fn logins(&self) -> impl Future<Output = Result<Vec<LoginName>, EnforcementError>> + Send;
 

@@ -15,6 +15,8 @@ const DROP_IN: &str = "/run/systemd/system/fairshared.service.d/scenario.conf";
 /// The highest exposure that systemd may see.
 const EXPOSURE: f64 = 2.0;
 
+/// A second on a machine that is not emulated, in seconds.
+const AT_ONCE: f64 = 3.0;
 /// A condition: alice has the default's memory.
 const IS_DEFAULT: &str =
     "[ \"$(cat /sys/fs/cgroup/user.slice/user-1000.slice/memory.max)\" = 314572800 ]";
@@ -35,7 +37,7 @@ pub(crate) fn the_unit_shuts_the_daemon_in(machine: &Machine) -> Outcome {
     let pid = machine.daemon_pid()?;
     let process = machine.root(&format!(
         "grep -E '^(CapEff|CapPrm|NoNewPrivs|Seccomp):' /proc/{pid}/status; \
-         cat /proc/{pid}/oom_score_adj /sys/fs/cgroup/system.slice/fairshared.service/memory.min"
+         cat /proc/{pid}/oom_score_adj /sys/fs/cgroup/fairshared.service/memory.min"
     ))?;
     // CAP_SYS_PTRACE is 19: linux/capability.h.
     let expected = "CapPrm:\t0000000000080000\nCapEff:\t0000000000080000\nNoNewPrivs:\t1\n\
@@ -240,7 +242,8 @@ pub(crate) fn who_comes_another_way_is_limited(machine: &Machine) -> Outcome {
     let bob = machine.ssh("bob").open()?;
     wait_for(machine, 1001, "False 1")?;
     let seconds = seconds_until_limited(machine)?;
-    assert!(seconds < 1.0, "after {seconds} s");
+    println!("a slice without a login through the module was limited after {seconds} s");
+    assert!(seconds < AT_ONCE, "after {seconds} s");
     // A session of somebody who is there already is told of as well.
     let mut alice = machine.ssh("alice").open()?;
     wait_for(machine, 1000, "False 1")?;
@@ -252,17 +255,18 @@ pub(crate) fn who_comes_another_way_is_limited(machine: &Machine) -> Outcome {
     assert_nothing_left(machine)
 }
 
-/// How long after logind's word of bob's login his slice was limited. It can be before it.
+/// How long bob's slice was there without limits.
 fn seconds_until_limited(machine: &Machine) -> Result<f64> {
     let measured = machine.root(
         r#"python3 - <<'END'
 import json, subprocess
-def last(*filters):
-    told = subprocess.run(["journalctl", "-o", "json", *filters], capture_output=True, text=True)
-    return int(json.loads(told.stdout.strip().splitlines()[-1])["__REALTIME_TIMESTAMP"])
-limited = last("-u", "fairshared", "--grep", "take_in granted: user 1001")
-told = last("_COMM=systemd-logind", "--grep", "New session .* bob")
-print((limited - told) / 1e6)
+def output(*command):
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+began = int(output("systemctl", "show", "--value", "--property", "ActiveEnterTimestampMonotonic",
+                   "user-1001.slice"))
+told = output("journalctl", "-u", "fairshared", "-o", "json", "--grep", "take_in granted: user 1001")
+limited = int(json.loads(told.splitlines()[-1])["__MONOTONIC_TIMESTAMP"])
+print((limited - began) / 1e6)
 END"#,
     )?;
     let seconds = measured.text().parse();

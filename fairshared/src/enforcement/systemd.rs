@@ -312,6 +312,13 @@ impl Enforcement for Systemd {
             .collect()
     }
 
+    async fn users(&self) -> Result<Vec<u32>, EnforcementError> {
+        if !self.user_slices {
+            return Ok(Vec::new());
+        }
+        self.call("ListUsers", LOGIND, self.bus.users()).await
+    }
+
     async fn logins(&self) -> Result<Vec<LoginName>, EnforcementError> {
         if !self.user_slices {
             return Ok(Vec::new());

@@ -19,11 +19,11 @@ use crate::decision::{Decision, Verdict};
 use crate::enforcement::{Enforcement, EnforcementError, Login, LoginName};
 use crate::leader::{Place, Process};
 
-/// How long whoever has come is left to the module. Each further pause is twice as long: systemd
-/// may not have made the slice yet, nor logind have put the leader there.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// How long whoever has come is left to the module, and the pause between two looks after that:
+/// systemd may not have made the slice yet, nor put the leader there.
+const PAUSE: Duration = Duration::from_millis(500);
 /// How often is looked for somebody who has come before they are taken for gone: half a minute.
-const LOOKS: u32 = 6;
+const LOOKS: u32 = 60;
 /// How many logins that came through the module are remembered, so that logind need not be asked
 /// about them.
 pub(super) const MOST_LATELY: usize = 256;
@@ -53,13 +53,23 @@ impl<E: Enforcement> Operations<E> {
         for uid in self.enforcement.present() {
             self.take_in(uid).await;
         }
-        let logins = match self.enforcement.logins().await {
-            Ok(logins) => logins,
+        let (users, logins) = (
+            self.enforcement.users().await,
+            self.enforcement.logins().await,
+        );
+        let (users, logins) = match users.and_then(|users| Ok((users, logins?))) {
+            Ok(found) => found,
             Err(fault) => {
                 warn!("cannot list who is logged in: {fault}, ignoring");
                 return;
             }
         };
+        for uid in users {
+            if self.enforcement.look(uid).is_none() {
+                let this = Arc::clone(self);
+                tokio::spawn(async move { this.user_came(uid).await });
+            }
+        }
         let mut of_users: BTreeMap<u32, Vec<LoginName>> = BTreeMap::new();
         for login in logins {
             of_users
@@ -76,18 +86,20 @@ impl<E: Enforcement> Operations<E> {
                 continue;
             };
             let led = account.map(|account| led(&account)).unwrap_or_default();
-            for login in logins.into_iter().filter(|login| !led.contains(&login.id)) {
-                self.look_at_login(&login).await;
+            for name in logins.into_iter().filter(|name| !led.contains(&name.id)) {
+                if let Some(login) = self.users_login(&name).await
+                    && !self.take_up(&login).await
+                {
+                    tokio::spawn(Arc::clone(self).follow_login(login));
+                }
             }
         }
     }
 
     /// logind has a user whom it did not have.
     pub(crate) async fn user_came(self: &Arc<Self>, uid: u32) {
-        let mut pause = FIRST_PAUSE;
         for _ in 0..LOOKS {
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            tokio::time::sleep(PAUSE).await;
             if self.enforcement.look(uid).is_some() {
                 return self.take_in(uid).await;
             }
@@ -96,21 +108,42 @@ impl<E: Enforcement> Operations<E> {
     }
 
     /// logind has a login that it did not have.
-    pub(crate) async fn login_came(self: &Arc<Self>, login: LoginName) {
-        let mut pause = FIRST_PAUSE;
-        for _ in 0..LOOKS {
-            tokio::time::sleep(pause).await;
-            pause *= 2;
-            let told = self
-                .lately
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(&login.id);
-            if told || self.look_at_login(&login).await {
-                return;
+    pub(crate) async fn login_came(self: &Arc<Self>, name: LoginName) {
+        tokio::time::sleep(PAUSE).await;
+        let told = self
+            .lately
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take(&name.id);
+        if !told && let Some(login) = self.users_login(&name).await {
+            Arc::clone(self).follow_login(login).await;
+        }
+    }
+
+    /// What logind knows of a login, where it is a user's.
+    async fn users_login(&self, name: &LoginName) -> Option<Login> {
+        match self.enforcement.login(name).await {
+            Ok(login) => login.filter(Login::is_users),
+            Err(fault) => {
+                warn!(login = name.id, "cannot look at a login: {fault}, ignoring");
+                None
             }
         }
-        debug!(login = login.id, "the login was not put into a slice");
+    }
+
+    /// Makes a session of a login as soon as its leader is in the slice.
+    async fn follow_login(self: Arc<Self>, login: Login) {
+        for _ in 0..LOOKS {
+            if self.take_up(&login).await {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        debug!(
+            uid = login.uid,
+            leader = login.leader,
+            "the login was not put into a slice"
+        );
     }
 
     /// Remembers a login that has come as a session.
@@ -159,28 +192,14 @@ impl<E: Enforcement> Operations<E> {
         }
     }
 
-    /// Makes a session of a login, where it is a user's. Returns whether there is nothing more to
-    /// do for it; else logind has not put its leader into the slice yet.
-    async fn look_at_login(self: &Arc<Self>, name: &LoginName) -> bool {
-        let login = match self.enforcement.login(name).await {
-            Ok(Some(login)) => login,
-            Ok(None) => return true,
-            Err(fault) => {
-                warn!(login = name.id, "cannot look at a login: {fault}, ignoring");
-                return true;
-            }
-        };
-        let is_users = login.is_users();
-        let Login {
-            uid,
-            leader: pid,
-            service,
-            ..
-        } = login;
+    /// Makes a session of a login. Returns whether there is nothing more to do for it; else its
+    /// leader is not in the slice yet.
+    async fn take_up(self: &Arc<Self>, login: &Login) -> bool {
+        let (uid, pid) = (login.uid, login.leader);
         let new = self
             .book
             .with(move |book| book.is_persons(uid) && book.ledger().session_of(uid, pid).is_none());
-        if !is_users || !new.await {
+        if !new.await {
             return true;
         }
         let Ok(process) = Process::look(pid) else {
@@ -192,7 +211,7 @@ impl<E: Enforcement> Operations<E> {
         let open = OpenSession {
             uid,
             pid,
-            service: Some(service),
+            service: Some(login.service.clone()),
             wait_ms: None,
         };
         self.open(open, Origin::Found).await;

@@ -82,6 +82,8 @@ pub(super) struct Fake {
     tree: Mutex<Option<CgroupTree>>,
     /// The scopes that took processes in.
     pub(super) adopted: Mutex<Vec<NewScope>>,
+    /// Users whose slices are on their way.
+    coming: Mutex<Vec<u32>>,
 }
 
 impl Fake {
@@ -94,6 +96,7 @@ impl Fake {
             killed: Mutex::default(),
             tree: Mutex::default(),
             adopted: Mutex::default(),
+            coming: Mutex::default(),
         }
     }
 
@@ -129,6 +132,10 @@ impl Enforcement for Fake {
         let names = tree.as_ref().map(|tree| tree.names_in("user.slice"));
         let users = names.unwrap_or_default();
         users.iter().filter_map(|unit| slice_user(unit)).collect()
+    }
+
+    async fn users(&self) -> Result<Vec<u32>, EnforcementError> {
+        Ok(self.coming.lock().unwrap().clone())
     }
 
     async fn logins(&self) -> Result<Vec<LoginName>, EnforcementError> {

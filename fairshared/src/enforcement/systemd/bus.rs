@@ -255,6 +255,11 @@ impl Bus {
         Ok(())
     }
 
+    /// The users that logind has.
+    pub(super) async fn users(&self) -> Result<Vec<u32>, CallError> {
+        Ok(logind::users(&self.connection().await?).await?)
+    }
+
     /// The logins that logind has.
     pub(super) async fn logins(&self) -> Result<Vec<LoginName>, CallError> {
         Ok(logind::logins(&self.connection().await?).await?)

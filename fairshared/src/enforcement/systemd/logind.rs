@@ -30,6 +30,7 @@ const GONE: [&str; 2] = [
     default_path = "/org/freedesktop/login1"
 )]
 trait Logind {
+    fn list_users(&self) -> zbus::Result<Vec<(u32, String, OwnedObjectPath)>>;
     fn list_sessions(&self) -> zbus::Result<Vec<(String, u32, String, String, OwnedObjectPath)>>;
 }
 
@@ -100,6 +101,12 @@ async fn hear(
             return;
         }
     }
+}
+
+/// The users that logind has.
+pub(super) async fn users(connection: &Connection) -> zbus::Result<Vec<u32>> {
+    let users = LogindProxy::new(connection).await?.list_users().await?;
+    Ok(users.into_iter().map(|(uid, _, _)| uid).collect())
 }
 
 /// The logins that logind has.

@@ -84,12 +84,13 @@ async fn a_user_whose_slice_comes_late_is_waited_for() {
     let (operations, folder) = site("", false);
     let slice = folder.path().join("cgroup/user.slice/user-4242.slice");
     std::fs::remove_dir(&slice).unwrap();
-    let coming = Arc::clone(&operations);
-    let coming = tokio::spawn(async move { coming.user_came(UID).await });
+    // As at a boot: the daemon is there sooner than the slice of somebody who lingers.
+    *operations.enforcement.coming.lock().unwrap() = vec![0, UID];
+    operations.look_for_present().await;
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     assert_eq!(known(&operations).await, Vec::new());
     std::fs::create_dir(&slice).unwrap();
-    coming.await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
     assert_eq!(limited(&operations), [UID]);
 
     // And not for ever.
