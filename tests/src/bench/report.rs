@@ -142,8 +142,9 @@ fn loads(table: &mut Table, loads: &[Load]) {
         3,
         "The daemon with users in its ledger",
         &format!(
-            "systemd is a fake that speaks real D-Bus. Idle was watched for {} s; the\n\
-             times are the socket's, from request to reply, {rounds} of each, on all in turn.",
+            "systemd is a fake that speaks real D-Bus, without its watchdog, for which an\n\
+             idle daemon wakes twice a minute. Idle was watched for {} s; the times are\n\
+             the socket's, from request to reply, {rounds} of each, on all in turn.",
             watched.unwrap_or_default()
         ),
     );
