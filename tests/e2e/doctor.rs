@@ -132,6 +132,10 @@ pub(crate) fn each_fault_is_named_with_its_remedy(machine: &Machine) -> Outcome 
     let start = "systemctl enable --now fairshared.socket fairshared.service";
     assert_told(&stopped, ["daemon", "failed", "does not run", start]);
     assert_told(&stopped, ["session", "skipped", "no daemon answers", ""]);
+    machine.root(
+        "rm -r /etc/systemd/system/{fairshared.service,user.slice,user-.slice}.d && \
+         systemctl daemon-reload",
+    )?;
     Ok(())
 }
 
