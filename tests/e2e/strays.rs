@@ -56,12 +56,12 @@ pub(crate) fn a_cron_job_is_adopted_and_a_service_is_not(machine: &Machine) -> O
     assert!(others.stdout.starts_with("none of"), "{others}");
 
     // Not while policy only watches.
+    let mark = machine.mark()?;
     let adopting = format!("{POLICY}strays: {{look: 10s, adopt: [cron.service]}}\n");
     reload(machine, &format!("{adopting}enforce: watch\n"))?;
     machine.root(&told("cron.service"))?;
     machine.root(&format!("[ ! -e {ALICE_SLICE} ]"))?;
 
-    let mark = machine.mark()?;
     reload(machine, &adopting)?;
     machine.wait_until("the job to be adopted", SOON, NONE_IN_CRON)?;
     assert_alice_has(machine, DEFAULTS)?;
