@@ -18,8 +18,8 @@ pub const POLICY: &str = "/etc/fairshare/policy.d/default.yaml";
 pub const EXAMPLES: &str = "/usr/share/doc/fairshare/examples";
 /// The folder of PAM modules, and of libraries above it.
 const MODULES: &str = "/usr/lib/x86_64-linux-gnu/security";
-/// The folder of systemd's units, as the package has it.
-pub(crate) const UNITS: &str = "/lib/systemd/system";
+/// The folder of systemd's units; the package has it by its other name, which is a link.
+const UNITS: &str = "/usr/lib/systemd/system";
 const LIBRARIES: &str = "/usr/lib/x86_64-linux-gnu";
 /// For packing some 20 MB.
 const PACK_BOUND: Duration = Duration::from_secs(60);

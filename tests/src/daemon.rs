@@ -14,7 +14,7 @@ const DAEMON_BOUND: Duration = Duration::from_secs(60);
 /// What is put in place of what the packages installed.
 const REPLACE: &str = r"
 set -e
-tar --extract --no-overwrite-dir --directory /
+tar --extract --no-overwrite-dir --keep-directory-symlink --directory /
 ldconfig
 systemctl daemon-reload
 ";
