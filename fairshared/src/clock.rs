@@ -3,6 +3,9 @@
 //! A lease of two hours ends two hours later, whatever `date` or `ntpd` do to the wall clock, and
 //! also where the machine was suspended in between. Neither `CLOCK_REALTIME` nor the
 //! `CLOCK_MONOTONIC` of tokio's timers gives both.
+//!
+//! Tried on Debian 13: of a lease of 60 s a machine slept 45 s (ACPI S3, woken by its clock); 15 s
+//! after it woke the lease ended.
 
 use std::io;
 use std::os::fd::OwnedFd;
