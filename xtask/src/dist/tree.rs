@@ -15,15 +15,20 @@ pub(super) const SBOM: &str = "usr/share/doc/fairshare/sbom.spdx.json";
 
 /// What is committed and has one place. The units are not among it: debhelper and rpm each know
 /// theirs.
-const COMMITTED: [(&str, &str, u32); 5] = [
+const COMMITTED: [(&str, &str, u32); 6] = [
     (
         "examples/policy.d/default.yaml",
         "etc/fairshare/policy.d/default.yaml",
         DATA,
     ),
     ("include/fairshare.h", "usr/include/fairshare.h", DATA),
-    ("docs/policy.md", "usr/share/doc/fairshare/policy.md", DATA),
     ("README.md", "usr/share/doc/fairshare/README.md", DATA),
+    (
+        "ARCHITECTURE.md",
+        "usr/share/doc/fairshare/ARCHITECTURE.md",
+        DATA,
+    ),
+    ("SECURITY.md", "usr/share/doc/fairshare/SECURITY.md", DATA),
     (
         "packaging/scripts/lift-limits",
         "usr/libexec/fairshare/lift-limits",
@@ -32,7 +37,9 @@ const COMMITTED: [(&str, &str, u32); 5] = [
 ];
 
 /// Folders of which every file that is there is installed.
-const FOLDERS: [(&str, &str); 2] = [
+const FOLDERS: [(&str, &str); 3] = [
+    // Beside what its pages point to.
+    ("docs", "usr/share/doc/fairshare/docs"),
     ("examples", "usr/share/doc/fairshare/examples"),
     ("packaging/pam-configs", "usr/share/pam-configs"),
 ];

@@ -112,8 +112,8 @@ mod tests {
             ("usr/share/pam-configs/fairshare", None),
             ("usr/share/doc/libfairshare0/changelog.gz", None),
             (
-                "usr/share/doc/fairshare/policy.md",
-                Some("usr/share/doc/fairshare/policy.md"),
+                "usr/share/doc/fairshare/docs/policy.md",
+                Some("usr/share/doc/fairshare/docs/policy.md"),
             ),
         ] {
             assert_eq!(place(path, LIBRARIES).as_deref(), expected, "{path}");
