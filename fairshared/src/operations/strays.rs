@@ -176,6 +176,8 @@ impl<E: Enforcement> Operations<E> {
             if self.is_watching() || !self.adopt_strays(&seen, terms).await {
                 return;
             }
+            // What was adopted is a stray no more.
+            *self.strays.last.lock().await = None;
         }
     }
 
