@@ -110,15 +110,15 @@ impl Login {
     }
 }
 
-/// A scope that takes processes into a user's slice.
+/// A scope that takes a process into a user's slice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NewScope {
     /// Its name, which no other scope has until the machine boots again.
     pub(crate) unit: String,
     /// What it is, in a few words.
     pub(crate) description: &'static str,
-    /// The processes, one at least.
-    pub(crate) pids: Vec<u32>,
+    /// The process.
+    pub(crate) pid: u32,
 }
 
 impl NewScope {
@@ -128,19 +128,19 @@ impl NewScope {
         Self {
             unit: format!("fairshare-{uid}-{session}-{leader}.scope"),
             description: "Session adopted by fairshare",
-            pids: vec![leader],
+            pid: leader,
         }
     }
 
-    /// The scope of processes without a session; `None` where there are none. Its name is that of
-    /// the first of them, which can be in it when another of the same number comes.
-    pub(crate) fn of_strays(uid: u32, processes: &[Leader]) -> Option<Self> {
-        let Leader { pid, start_time } = processes.first()?;
-        Some(Self {
+    /// The scope of a process without a session. Its name is that of the process, which can be in it
+    /// when another of the same number comes.
+    pub(crate) fn of_stray(uid: u32, process: Leader) -> Self {
+        let Leader { pid, start_time } = process;
+        Self {
             unit: format!("fairshare-{uid}-stray-{pid}-{start_time}.scope"),
-            description: "Processes adopted by fairshare",
-            pids: processes.iter().map(|process| process.pid).collect(),
-        })
+            description: "Process adopted by fairshare",
+            pid,
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::problem::quoted;
 use super::value::{self, Invalid};
 
-/// How often strays are looked for where policy does not say. One look costs less than a tenth
-/// of one `ps`; what runs for less than minutes harms nobody for long.
+/// How often strays are looked for where policy does not say. One look costs a part of
+/// one `ps`; what runs for less than minutes harms nobody for long.
 pub const BUILT_IN_LOOK: Duration = Duration::from_secs(5 * 60);
 /// The shortest time between two looks that policy takes.
 pub const SHORTEST_LOOK: Duration = Duration::from_secs(10);

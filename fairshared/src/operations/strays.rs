@@ -22,7 +22,7 @@ use super::knowing::REQUEST_PATIENCE;
 use crate::authorise::{Caller, sees_everybody};
 use crate::clock::{self, Alarm};
 use crate::decision::{Decision, Verdict};
-use crate::enforcement::{Applied, Enforcement, EnforcementError, NewScope};
+use crate::enforcement::{Enforcement, EnforcementError, NewScope};
 use crate::leader::{Place, Process};
 use crate::people::Person;
 use crate::strays::{Finder, Found, Stray, Whom, unit};
@@ -34,8 +34,6 @@ const LEAST_REST: Duration = Duration::from_secs(1);
 const REST: u32 = 19;
 /// How often one looks again for what was begun while others were adopted.
 const ROUNDS: usize = 3;
-/// How often systemd is asked to take in processes of which some end meanwhile.
-const ATTEMPTS: usize = 3;
 /// How many users whom the ledger does not have are looked up for one look.
 const MAX_LOOKED_UP: usize = 64;
 
@@ -292,88 +290,81 @@ impl<E: Enforcement> Operations<E> {
         any
     }
 
-    /// Takes processes of one user and unit into the user's slice; whether it was done.
+    /// Takes processes of one user and unit into the user's slice, the oldest first; whether one was
+    /// taken.
+    ///
+    /// Each gets a scope of its own. Where one of several ends while they are moved, systemd 257
+    /// refuses them all, and 252 lets the scope fail and leaves the others in a slice that it has
+    /// dropped. In between, other changes of the user have their turn.
     async fn adopt(self: &Arc<Self>, person: Arc<Person>, from: &str, strays: &[&Stray]) -> bool {
+        let uid = person.uid;
+        let mut oldest_first = strays.to_vec();
+        oldest_first.sort_by_key(|stray| stray.process.start_time);
+        let mut taken = Vec::new();
+        let mut given = None;
+        for stray in oldest_first {
+            match self.adopt_one(&person, from, stray).await {
+                Ok(None) => {}
+                Ok(Some(limits)) => {
+                    taken.push(stray);
+                    given = Some(limits);
+                }
+                Err(fault) => {
+                    let reason = format!("{} of {from}: {fault}", Told(&[stray]));
+                    let decision = Decision::new("adopt", Verdict::NotEnforced, uid);
+                    decision.because(reason).log();
+                    // Limits are tried again where the slice is there; else the user is forgotten.
+                    self.try_again(uid);
+                    break;
+                }
+            }
+        }
+        if let Some(limits) = given {
+            let decision = Decision::new("adopt", Verdict::Granted, uid).to(limits.allocation);
+            decision
+                .because(format!("{} of {from}", Told(&taken)))
+                .log();
+        }
+        !taken.is_empty()
+    }
+
+    /// Takes one process in, and returns the limits that hold for it then; `None` where there is
+    /// nothing to be done for it any more.
+    async fn adopt_one(
+        self: &Arc<Self>,
+        person: &Arc<Person>,
+        from: &str,
+        stray: &Stray,
+    ) -> Result<Option<Limits>, EnforcementError> {
         let uid = person.uid;
         let _turn = self.turns.take(uid).await;
         // The look was a while ago.
-        let mut there = self.still_there(uid, from, strays);
-        if there.is_empty() || self.lets_be(uid).await {
-            return false;
+        if !self.is_still_there(uid, from, stray) || self.lets_be(uid).await {
+            return Ok(None);
         }
+        let person = Arc::clone(person);
         let limits = self.book.with(move |book| book.hold(person)).await;
-        let mut adopted = self.place(uid, &there, &limits).await;
-        for attempt in 1..ATTEMPTS {
-            let Err(EnforcementError::Refused { .. }) = adopted else {
-                break;
-            };
-            // systemd refuses all where one of them has ended meanwhile.
-            let before = there.len();
-            there = self.still_there(uid, from, strays);
-            if there.is_empty() {
-                self.forget_if_gone(uid).await;
-                return false;
-            }
-            if there.len() == before {
-                break;
-            }
-            if attempt + 1 == ATTEMPTS {
-                // Where they come and go, the oldest is the one that stays.
-                there.sort_by_key(|(stray, _)| stray.process.start_time);
-                there.truncate(1);
-            }
-            adopted = self.place(uid, &there, &limits).await;
-        }
-        let told: Vec<&Stray> = there.iter().map(|(stray, _)| *stray).collect();
-        let what = format!("{} of {from}", Told(&told));
-        let decision = |verdict| Decision::new("adopt", verdict, uid).to(limits.allocation);
+        let scope = NewScope::of_stray(uid, stray.process);
+        let adopted = self.enforcement.adopt(uid, &scope, &limits).await;
         match self.applied(uid, adopted).await {
-            Ok(_) => {
-                decision(Verdict::Granted).because(what).log();
-                true
+            Ok(_) => Ok(Some(limits)),
+            Err(_) if Process::find(stray.process).is_none() => {
+                // It has ended meanwhile. Somebody else of the user's may be in the slice.
+                self.forget_if_gone(uid).await;
+                Ok(None)
             }
-            Err(fault) => {
-                let reason = format!("{what}: {fault}");
-                decision(Verdict::NotEnforced).because(reason).log();
-                // Limits are tried again where the slice is there; else the user is forgotten.
-                self.try_again(uid);
-                false
-            }
+            Err(fault) => Err(fault),
         }
     }
 
-    /// Those that are still strays of this user and unit, each with a pidfd open: what is read then
-    /// is of the process that was seen.
-    fn still_there<'a>(
-        &self,
-        uid: u32,
-        from: &str,
-        strays: &[&'a Stray],
-    ) -> Vec<(&'a Stray, Process)> {
-        let slice = self.enforcement.slice(uid);
-        let found = strays
-            .iter()
-            .filter_map(|stray| Some((*stray, Process::find(stray.process)?)));
-        found
-            .filter(|(stray, process)| {
-                process.place(uid, &slice) == Place::Elsewhere
-                    && unit(&process.cgroup) == Some(from)
-                    && self.strays.finder.is_of(uid, stray.process.pid)
-            })
-            .collect()
-    }
-
-    async fn place(
-        &self,
-        uid: u32,
-        processes: &[(&Stray, Process)],
-        limits: &Limits,
-    ) -> Result<Applied, EnforcementError> {
-        let leaders: Vec<_> = processes.iter().map(|(stray, _)| stray.process).collect();
-        match NewScope::of_strays(uid, &leaders) {
-            Some(scope) => self.enforcement.adopt(uid, &scope, limits).await,
-            None => self.enforcement.limit(uid, limits).await,
-        }
+    /// Whether it is still a stray of this user and unit. A pidfd is open while that is read, so it
+    /// is read of the process that was seen.
+    fn is_still_there(&self, uid: u32, from: &str, stray: &Stray) -> bool {
+        Process::find(stray.process).is_some_and(|process| {
+            process.place(uid, &self.enforcement.slice(uid)) == Place::Elsewhere
+                && unit(&process.cgroup) == Some(from)
+                && self.strays.finder.is_of(uid, stray.process.pid)
+        })
     }
 }
 

@@ -170,7 +170,7 @@ impl Bus {
     }
 
     /// Starts a scope in the slice, which begins with the properties of `new_slice` where they are
-    /// given. Returns when the scope's processes have been moved.
+    /// given. Returns when the process has been moved.
     pub(super) async fn start_scope(
         &self,
         scope: &NewScope,
@@ -181,7 +181,7 @@ impl Bus {
         let mut properties = vec![
             ("Description", Variant::from(scope.description)),
             ("Slice", Variant::from(slice.to_owned())),
-            ("PIDs", Variant::from(scope.pids.clone())),
+            ("PIDs", Variant::from(vec![scope.pid])),
             ("CollectMode", Variant::from("inactive-or-failed")),
             ("SendSIGHUP", Variant::from(true)),
         ];
