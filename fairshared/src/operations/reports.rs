@@ -164,25 +164,25 @@ impl Seen {
     }
 }
 
-/// Seconds until the lease of a user's grant ends.
-/// The differences where memory comes down as programs give it back, which is as it should be.
+/// The differences where memory comes down as programs give it back, which is as it should be. Where
+/// it is at the limit or below, there is nothing to wait for.
 fn following(enforced: &Enforced, limits: &Limits) -> Vec<String> {
     let wanted = limits.allocation.mem;
-    let mut memory_follows = limits.clone();
-    let Limit::At(bytes) = enforced.mem else {
-        return enforced.differences(limits);
+    let bytes = match enforced.mem {
+        Limit::At(bytes) if bytes > wanted.bytes() => bytes,
+        _ => return enforced.differences(limits),
     };
+    let mut memory_follows = limits.clone();
     memory_follows.allocation.mem = MemorySize::saturating_from_bytes(bytes);
     let mut told = enforced.differences(&memory_follows);
-    if bytes > wanted.bytes() {
-        told.push(format!(
-            "memory comes down to {wanted} as your programs give it back: the limit is {} now",
-            memory_follows.allocation.mem.rounded()
-        ));
-    }
+    told.push(format!(
+        "memory comes down to {wanted} as your programs give it back: the limit is {} now",
+        memory_follows.allocation.mem.rounded()
+    ));
     told
 }
 
+/// Seconds until the lease of a user's grant ends.
 fn lease_left(account: &Account, now: Moment) -> Option<u64> {
     let end = account.grant()?.lease_end?;
     Some(end.since(now).as_secs())
@@ -216,5 +216,8 @@ mod tests {
         );
         enforced = Enforced::plain(&Wanted::of(&limits));
         assert_eq!(following(&enforced, &limits), [""; 0]);
+        enforced.mem = Limit::At(100 << 20);
+        let told = following(&enforced, &limits);
+        assert_eq!(told.len(), 1, "an administrator's lower limit: {told:?}");
     }
 }
