@@ -195,7 +195,11 @@ fn clippy() -> Result<()> {
 }
 
 fn unit() -> Result<()> {
-    program::run(&mut program::cargo(&["test", "--workspace"]))
+    program::run(&mut program::cargo(&[
+        "test",
+        "--workspace",
+        "--no-fail-fast",
+    ]))
 }
 
 fn doc() -> Result<()> {
@@ -241,13 +245,7 @@ mod tests {
         let names: Vec<_> = parts.iter().map(|part| part.name).collect();
         assert_eq!(
             names,
-            [
-                "release build",
-                "packages",
-                "e2e debian12",
-                "e2e debian13",
-                "packages again"
-            ]
+            ["release build", "packages", "e2e", "packages again"]
         );
     }
 
