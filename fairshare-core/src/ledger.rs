@@ -260,21 +260,28 @@ impl Ledger {
     }
 
     /// The user's slice is there, though no session of theirs is known: somebody who logged in before
-    /// this ledger was begun, or whose programs run without a login. See [`Ledger::hold`]. `None` for
-    /// a user who is known already.
-    pub fn take_in(&mut self, uid: u32, entitlement: &Arc<Entitlement>) -> Option<Limits> {
-        (!self.accounts.contains_key(&uid)).then(|| self.hold(uid, entitlement))
+    /// this ledger was begun, or whose programs run without a login. `gentle` where they have worked
+    /// without limits for long: what they hold is not taken by force. See [`Ledger::hold`]. `None`
+    /// for a user who is known already.
+    pub fn take_in(
+        &mut self,
+        uid: u32,
+        entitlement: &Arc<Entitlement>,
+        gentle: bool,
+    ) -> Option<Limits> {
+        (!self.accounts.contains_key(&uid)).then(|| {
+            let limits = self.hold(uid, entitlement);
+            self.edit(uid, |account| account.gentle = gentle);
+            limits
+        })
     }
 
     /// Processes of a user are held in the slice without a session. Whoever is not known yet is from
-    /// now on, with the default and until [`Ledger::forget`]. Memory comes down to it gently: they
-    /// have not asked for it. Returns what is to be enforced.
+    /// now on, with the default and until [`Ledger::forget`]. Returns what is to be enforced.
     pub fn hold(&mut self, uid: u32, entitlement: &Arc<Entitlement>) -> Limits {
         let account = self.accounts.entry(uid).or_insert_with(|| {
             self.changed.insert(uid);
-            let mut account = Account::new(entitlement);
-            account.gentle = true;
-            account
+            Account::new(entitlement)
         });
         account.limits()
     }

@@ -270,13 +270,18 @@ impl Book {
     }
 
     /// See [`Ledger::take_in`].
-    pub(crate) fn take_in(&mut self, uid: u32, person: Option<Arc<Person>>) -> Option<Limits> {
+    pub(crate) fn take_in(
+        &mut self,
+        uid: u32,
+        person: Option<Arc<Person>>,
+        gentle: bool,
+    ) -> Option<Limits> {
         self.ledger.account(uid).is_none().then_some(())?;
         if let Some(person) = person {
             self.keep_person(person);
         }
         let entitlement = entitlement(&self.policy, &self.people, uid);
-        let limits = self.ledger.take_in(uid, &entitlement)?;
+        let limits = self.ledger.take_in(uid, &entitlement, gentle)?;
         self.save(uid);
         Some(limits)
     }

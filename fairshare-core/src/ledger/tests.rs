@@ -321,11 +321,15 @@ fn a_saved_grant_that_policy_has_overtaken_is_none() {
 #[test]
 fn who_is_taken_in_has_the_default_and_asks_for_more_in_a_session() {
     let mut ledger = ledger();
-    let limits = ledger.take_in(1000, &entitlement()).unwrap();
+    let limits = ledger.take_in(1000, &entitlement(), true).unwrap();
     assert_eq!(limits.allocation, allocation("2", "8G"));
     assert!(ledger.account(1000).unwrap().is_gentle());
     assert_eq!(ledger.take_changed(), BTreeSet::from([1000]));
-    assert_eq!(ledger.take_in(1000, &entitlement()), None, "known by now");
+    assert_eq!(
+        ledger.take_in(1000, &entitlement(), true),
+        None,
+        "known by now"
+    );
     let refused = ledger.resize(1000, &terms(&wish("4", "16G"), NONE, false, None), NOW);
     assert_eq!(refused, Err(Refusal::NoSession));
 
@@ -339,6 +343,10 @@ fn who_is_taken_in_has_the_default_and_asks_for_more_in_a_session() {
     assert!(closed.last && closed.returned.is_some());
     assert_eq!(ledger.granted(), Capacity::default());
     assert_eq!(ledger.forget(1000, NOW), Vec::<SessionId>::new());
+
+    // Who has only just come keeps nothing above the default.
+    ledger.take_in(1000, &entitlement(), false);
+    assert!(!ledger.account(1000).unwrap().is_gentle());
 }
 
 #[test]

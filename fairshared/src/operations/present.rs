@@ -24,6 +24,12 @@ use crate::leader::{Place, Process};
 const PAUSE: Duration = Duration::from_millis(500);
 /// How often is looked for somebody who has come before they are taken for gone: half a minute.
 const LOOKS: u32 = 60;
+/// For so long after a boot, in milliseconds, nobody has worked without limits for long: whoever is
+/// found then keeps no memory above the limit.
+const JUST_BOOTED: u64 = 5 * 60 * 1000;
+/// How often logind is asked who is there, where it does not answer, and the pause before that.
+const LISTINGS: u32 = 5;
+const LISTING_PAUSE: Duration = Duration::from_secs(30);
 /// How many logins that came through the module are remembered, so that logind need not be asked
 /// about them.
 pub(super) const MOST_LATELY: usize = 256;
@@ -50,19 +56,14 @@ impl Lately {
 impl<E: Enforcement> Operations<E> {
     /// Takes in everybody who is there: after a start, and after the bus or logind was away.
     pub(crate) async fn look_for_present(self: &Arc<Self>) {
+        // After an installation, what programs hold that were there before is not taken by force.
+        let up = self.book.with(|book| book.now().millis()).await;
+        let gentle = up > JUST_BOOTED;
         for uid in self.enforcement.present() {
-            self.take_in(uid).await;
+            self.take_in(uid, gentle).await;
         }
-        let (users, logins) = (
-            self.enforcement.users().await,
-            self.enforcement.logins().await,
-        );
-        let (users, logins) = match users.and_then(|users| Ok((users, logins?))) {
-            Ok(found) => found,
-            Err(fault) => {
-                warn!("cannot list who is logged in: {fault}, ignoring");
-                return;
-            }
+        let Some((users, logins)) = self.listed().await else {
+            return;
         };
         for uid in users {
             if self.enforcement.look(uid).is_none() {
@@ -96,12 +97,27 @@ impl<E: Enforcement> Operations<E> {
         }
     }
 
+    /// The users and logins that logind has. One that is busy, as at a boot, is asked again.
+    async fn listed(&self) -> Option<(Vec<u32>, Vec<LoginName>)> {
+        for _ in 0..LISTINGS {
+            let users = self.enforcement.users().await;
+            let logins = self.enforcement.logins().await;
+            match users.and_then(|users| Ok((users, logins?))) {
+                Ok(found) => return Some(found),
+                Err(fault) => warn!("cannot list who is logged in: {fault}, trying again"),
+            }
+            tokio::time::sleep(LISTING_PAUSE).await;
+        }
+        warn!("who is logged in is not known, ignoring");
+        None
+    }
+
     /// logind has a user whom it did not have.
     pub(crate) async fn user_came(self: &Arc<Self>, uid: u32) {
         for _ in 0..LOOKS {
             tokio::time::sleep(PAUSE).await;
             if self.enforcement.look(uid).is_some() {
-                return self.take_in(uid).await;
+                return self.take_in(uid, false).await;
             }
         }
         debug!(uid, "no slice came with the user");
@@ -153,7 +169,7 @@ impl<E: Enforcement> Operations<E> {
     }
 
     /// Gives the default to a user whose slice is there, if they are not known yet.
-    async fn take_in(self: &Arc<Self>, uid: u32) {
+    async fn take_in(self: &Arc<Self>, uid: u32, gentle: bool) {
         let new = self
             .book
             .with(move |book| book.is_persons(uid) && book.ledger().account(uid).is_none());
@@ -170,7 +186,9 @@ impl<E: Enforcement> Operations<E> {
             return;
         }
         let (person, unknown) = known.into_parts();
-        let taken = self.book.with(move |book| book.take_in(uid, person));
+        let taken = self
+            .book
+            .with(move |book| book.take_in(uid, person, gentle));
         let Some(limits) = taken.await else {
             return;
         };

@@ -132,7 +132,14 @@ pub(super) async fn login(connection: &Connection, path: &str) -> zbus::Result<O
         }
         reply => reply?,
     };
-    let found: HashMap<String, OwnedVariant> = reply.body().deserialize()?;
+    let mut found: HashMap<String, OwnedVariant> = reply.body().deserialize()?;
+    // Its leader has gone, and the number may be another's by now.
+    let state = found
+        .remove("State")
+        .and_then(|state| String::try_from(state).ok());
+    if state.is_some_and(|state| state == "closing") {
+        return Ok(None);
+    }
     let login = read(found);
     if login.is_none() {
         warn!("what logind tells of {path} is not understood, ignoring");
