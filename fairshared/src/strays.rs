@@ -8,9 +8,9 @@
 //! thread. Nothing is read that waits for a process: `/proc/PID/cmdline` can hang with a process
 //! that the kernel holds up, so a stray is told by the name of its program.
 //!
-//! A process is a user's where its real and its effective UID are the user's. A daemon of root's
-//! that acts for a user for a moment has root's real UID and is none; nor is a setuid program, whose
-//! effective UID is root's.
+//! A process is a user's where its effective UID is the user's and its real one is not root's. A daemon
+//! of root's that acts for a user for a moment has root's real UID and is none; nor is a setuid
+//! program of root's. One of a user's that another has begun is its owner's: nobody hides that way.
 
 mod walk;
 
@@ -34,6 +34,9 @@ pub(crate) const MAX_PROCESSES: usize = 262_144;
 pub(crate) const MAX_KEPT: usize = 2048;
 /// The most of them that one user has in one unit, so that many of one are not all that is told.
 pub(crate) const MAX_KEPT_OF_UNIT: usize = 64;
+/// The most of them that one unit has of all users, so that a container with thousands of UIDs is not
+/// all that is told.
+const MAX_KEPT_OF_UNIT_OF_ALL: usize = 512;
 /// The longest path of a cgroup that is kept, in characters.
 const LONGEST_CGROUP: usize = 256;
 
@@ -133,7 +136,10 @@ impl Finder {
     /// Whether this is still a process of the user's.
     pub(crate) fn is_of(&self, uid: u32, pid: u32) -> bool {
         let status = kernel_file::read_lossy(&self.proc.join(format!("{pid}/status")));
-        status.is_ok_and(|status| real_and_effective(&status) == Some((uid, uid)))
+        status.is_ok_and(|status| {
+            real_and_effective(&status)
+                .is_some_and(|(real, effective)| is_users(uid, real, effective))
+        })
     }
 
     fn looks_at(&self, uid: u32, pid: u32) -> Option<(Leader, String)> {
@@ -194,8 +200,15 @@ fn program(stat: &str) -> Option<&str> {
 struct Kept {
     found: Found,
     of_unit: HashMap<(u32, Option<String>), usize>,
+    of_units: HashMap<Option<String>, usize>,
     /// A process that is moved meanwhile can be met twice.
     met: HashSet<u32>,
+}
+
+/// Whether a process with these UIDs is this user's. Another user's real UID is that of who has begun a
+/// setuid program of this user's; root's is that of a daemon that acts for the user for a moment.
+fn is_users(uid: u32, real: u32, effective: u32) -> bool {
+    effective == uid && (real == uid || real != 0)
 }
 
 impl Kept {
@@ -204,7 +217,8 @@ impl Kept {
             return;
         }
         let unit = unit(cgroup).map(str::to_owned);
-        let full = self.found.strays.len() >= MAX_KEPT;
+        let of_all = self.of_units.entry(unit.clone()).or_default();
+        let full = self.found.strays.len() >= MAX_KEPT || *of_all >= MAX_KEPT_OF_UNIT_OF_ALL;
         let of_unit = if full {
             None
         } else {
@@ -216,6 +230,7 @@ impl Kept {
             return;
         };
         *of_unit += 1;
+        *of_all += 1;
         self.met.insert(process.pid);
         self.found.strays.push(Stray {
             uid,

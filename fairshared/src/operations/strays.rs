@@ -315,7 +315,13 @@ impl<E: Enforcement> Operations<E> {
                     decision.because(reason).log();
                     // Limits are tried again where the slice is there; else the user is forgotten.
                     self.try_again(uid);
-                    break;
+                    // What systemd says of one process is no reason to leave the others.
+                    if matches!(
+                        fault,
+                        EnforcementError::NoBus | EnforcementError::Deadline { .. }
+                    ) {
+                        break;
+                    }
                 }
             }
         }

@@ -110,17 +110,25 @@ async fn what_is_outside_of_the_slice_is_found_and_what_is_inside_is_not() {
 }
 
 #[tokio::test]
-async fn only_a_process_whose_real_and_effective_uid_are_the_users_counts() {
+async fn a_setuid_program_is_its_owners() {
     let tree = Tree::new();
     let (user, other) = (tree.uid, tree.uid + 1);
     tree.process(2, b"setuid", user, other);
-    tree.process(3, b"daemon", other, user);
     tree.process(4, b"own", user, user);
-    tree.cgroup("system.slice/a.service", &[2, 3, 4]);
-    assert_eq!(pids(&tree.look().await), [4]);
-    assert!(tree.finder().is_of(user, 4) && !tree.finder().is_of(user, 3));
+    // A program of the user's that another has begun: nobody hides that way.
+    tree.process(5, b"lent", other, user);
+    tree.cgroup("system.slice/a.service", &[2, 4, 5]);
+    assert_eq!(pids(&tree.look().await), [4, 5]);
+    assert!(tree.finder().is_of(user, 4) && !tree.finder().is_of(user, 2));
     let nobody = look(&tree.finder(), &|_| false).await;
     assert_eq!(pids(&nobody), [0; 0]);
+}
+
+#[test]
+fn whose_a_process_is_say_its_effective_uid_and_not_roots_real_one() {
+    assert!(is_users(1000, 1000, 1000) && is_users(1000, 1001, 1000));
+    assert!(!is_users(1000, 1000, 0), "a setuid program of root's");
+    assert!(!is_users(1000, 0, 1000), "a daemon that acts for the user");
 }
 
 #[test]
