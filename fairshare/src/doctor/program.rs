@@ -36,6 +36,8 @@ pub(crate) fn run(
     let mut child = Command::new(program)
         .args(arguments)
         .envs(environment.iter().copied())
+        // Root's may still be that of the user who has become root.
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("LC_ALL", "C")
         .env("NO_COLOR", "1")
         .env("SYSTEMD_COLORS", "0")

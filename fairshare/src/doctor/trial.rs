@@ -37,8 +37,6 @@ const LOOK: Duration = Duration::from_millis(20);
 const MOST_TRIED: u32 = 8;
 /// The last UID of a person where `login.defs(5)` does not say.
 const LAST_UID: u32 = 60_000;
-/// The group `nobody` or `nogroup`: the leader needs none.
-const NO_GROUP: u32 = 65_534;
 /// `getent(1)`: it has no such entry.
 const NO_ENTRY: i32 = 2;
 /// Beyond a memory limit the kernel may have less, because it counts in pages of up to 64 KiB.
@@ -195,10 +193,10 @@ struct Trial<'a> {
 impl<'a> Trial<'a> {
     fn begin(tree: &'a Tree, client: &'a Client, subject: Subject) -> Result<Self, Check> {
         let uid = subject.uid;
-        let mut leader = leader(uid).map_err(|error| {
+        let mut leader = leader().map_err(|error| {
             Check::failed(
                 "session",
-                format!("cannot start a process as UID {uid}: {error}"),
+                format!("cannot start a process: {error}"),
                 "ulimit -a",
             )
         })?;
@@ -282,8 +280,9 @@ fn not_opened(uid: u32, error: &ClientError) -> String {
     format!("a session for UID {uid} was not limited: {error}")
 }
 
-/// A process of the user's that does nothing until the pipe to it is closed.
-fn leader(uid: u32) -> std::io::Result<Child> {
+/// A process that does nothing until the pipe to it is closed. It is root's, as the leader of a login
+/// by ssh is: one of the user's would be in the user's reach, with root's terminal.
+fn leader() -> std::io::Result<Child> {
     Command::new("/bin/sh")
         .args(["-c", "read -r end"])
         .current_dir("/")
@@ -291,8 +290,6 @@ fn leader(uid: u32) -> std::io::Result<Child> {
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .uid(uid)
-        .gid(NO_GROUP)
         // Out of the reach of a terminal's Ctrl-C. The standard library has it begin with no signal
         // blocked.
         .process_group(0)
