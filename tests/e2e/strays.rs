@@ -13,6 +13,9 @@ use crate::kernel::{
 /// How long cron may take to begin the jobs of its start.
 const CRON: Duration = Duration::from_secs(30);
 
+/// Takes the module out of the stack of cron and its like.
+const WITHOUT_MODULE: &str = "sed -i '/pam_fairshare/d' /etc/pam.d/common-session-noninteractive";
+
 /// A job that goes on beginning processes, and a service of the administrator's that runs as alice
 /// and forbids others to look into it. cron runs `@reboot` jobs when it believes that the machine
 /// has just started.
@@ -41,6 +44,7 @@ fn reload(machine: &Machine, policy: &str) -> Outcome {
 /// what a service of the administrator's runs as a user stays where it is.
 pub(crate) fn a_cron_job_is_adopted_and_a_service_is_not(machine: &Machine) -> Outcome {
     put_policy(machine, POLICY)?;
+    machine.root(WITHOUT_MODULE)?;
     machine.root(BEGIN)?;
     machine.wait_until("the cron job to be told of", CRON, &told("cron.service"))?;
     machine.wait_until(
