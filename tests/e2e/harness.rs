@@ -223,6 +223,9 @@ fn try_one(machine: &Machine, scenario: Scenario) -> (Report, Option<Failed>) {
             },
         );
     let failed = failure.is_some();
+    if failed {
+        bring_back(machine);
+    }
     let report = Report {
         name: scenario.name.to_owned(),
         reset,
@@ -231,6 +234,21 @@ fn try_one(machine: &Machine, scenario: Scenario) -> (Report, Option<Failed>) {
         failed,
     };
     (report, failure.map(Failed::from))
+}
+
+/// Installs the packages again where a scenario ended with them removed, so that those after it are
+/// about what they say.
+fn bring_back(machine: &Machine) {
+    let there = machine.has_packages().and_then(|there| {
+        if there {
+            Ok(())
+        } else {
+            machine.install(&Packages::built()?)
+        }
+    });
+    if let Err(error) = there {
+        eprintln!("fairshare could not be installed again: {error}, ignoring");
+    }
 }
 
 /// What a panic said.
