@@ -273,7 +273,8 @@
 //!     r#"maximum allowed (8)", "code": "above_maximum"}"#,
 //! ));
 //! reply(concat!(
-//!     r#"{"type": "error", "error": "Only 3 CPUs are left for grants", "code": "no_capacity", "#,
+//!     r#"{"type": "error", "error": "The machine has too little left: CPU: 7 asked for, 5 "#,
+//!     r#"possible now", "code": "no_capacity", "#,
 //!     r#""largest": {"cpu": 5, "mem": "8G", "tasks": 4096}, "#,
 //!     r#""holders": [{"uid": 1000, "cpu": 4, "mem": "16G"}, {"cpu": 1}]}"#,
 //! ));

@@ -118,8 +118,8 @@ fn a_user_with_the_default() {
                 r#"{"type": "success", "message": "Resources allocated: 4 CPUs, 16G memory"}"#
             }
             _ => concat!(
-                r#"{"type": "error", "error": "User has no active resource allocation to "#,
-                r#"release.", "code": "no_grant"}"#
+                r#"{"type": "error", "error": "No grant is held: the allocation is the "#,
+                r#"default", "code": "no_grant"}"#
             ),
         })
     });
@@ -277,14 +277,14 @@ fn an_administrator_acts_for_a_user() {
     transcript("administrator.trycmd", |request| {
         Answer::from(match kind(request) {
             "set" if request.contains("\"cpu\": 8") => concat!(
-                r#"{"type": "error", "error": "Only 3 CPUs are left for grants", "#,
-                r#""code": "no_capacity", "largest": {"cpu": 5}}"#
+                r#"{"type": "error", "error": "The machine has too little left: CPU: 8 asked "#,
+                r#"for, 5 possible now", "code": "no_capacity", "largest": {"cpu": 5}}"#
             ),
             "set" => {
                 r#"{"type": "success", "message": "Resources allocated: 4 CPUs, 8G memory, 4096 tasks"}"#
             }
             "release" if request.contains("90211") => {
-                r#"{"type": "error", "error": "User has no active resource allocation to release.", "code": "no_grant"}"#
+                r#"{"type": "error", "error": "No grant is held: the allocation is the default", "code": "no_grant"}"#
             }
             "release" => {
                 r#"{"type": "success", "message": "Grant returned; allocation is the default: 2 CPUs, 8G memory, 4096 tasks"}"#
@@ -317,13 +317,14 @@ fn the_page_of_commands_shows_what_is_printed() {
             ),
             "resize" if request.contains(r#""cpu": 7"#) => refused(
                 "no_capacity",
-                "Only 3 CPUs are left for grants\", \"largest\": {\"cpu\": 5}, \"holders\": \
+                "The machine has too little left: CPU: 7 asked for, 5 possible now\", \
+                 \"largest\": {\"cpu\": 5}, \"holders\": \
                  [{\"uid\": 90210, \"user\": \"carol\", \"cpu\": 4, \"mem\": \"16G\"}], \
                  \"more\": \"",
             ),
-            "resize" if request.contains(r#""mem": "1G""#) => refused(
+            "resize" if request.contains(r#""mem": "8G""#) => refused(
                 "memory_in_use",
-                "Memory in use: 3.1G is in use, 1G was asked for",
+                "Memory in use (12G) is more than 8G: processes would be killed",
             ),
             "resize" if request.contains("wait") => Answer::Lines(vec![
                 r#"{"type": "queued", "position": 2, "waiting_for": "6 CPUs to be given back", "message": "Place 2"}"#.to_owned(),
@@ -366,7 +367,7 @@ fn the_page_of_commands_shows_what_is_printed() {
                 r#"{"type": "session_opened", "session": 7, "cpu": 2, "mem": "8G", "tasks": 4096}"#
                     .into()
             }
-            "close_session" => done("Session closed"),
+            "close_session" => done("Session 7 closed"),
             _ => unreachable!("{request}"),
         }
     });
@@ -455,7 +456,7 @@ fn root_sees_everybody_and_has_nothing_of_its_own() {
         Answer::from(match kind(request) {
             "list" => USERS,
             "open_session" if request.contains(r#""uid": 0"#) => {
-                r#"{"type": "session_ignored", "message": "root is not covered by policy"}"#
+                r#"{"type": "session_ignored", "message": "User 0 is not covered by policy"}"#
             }
             "open_session" if request.contains(r#""pid": 99999"#) => {
                 r#"{"type": "error", "error": "No such leader: 99999", "code": "invalid_value"}"#
@@ -465,11 +466,11 @@ fn root_sees_everybody_and_has_nothing_of_its_own() {
                 r#""tasks": 4096}"#
             ),
             "close_session" if request.contains(r#""session": 99"#) => {
-                r#"{"type": "error", "error": "No session 99 is open", "code": "no_session"}"#
+                r#"{"type": "error", "error": "No such session is open", "code": "no_session"}"#
             }
-            "close_session" => r#"{"type": "success", "message": "Session closed"}"#,
+            "close_session" => r#"{"type": "success", "message": "Session 7 closed"}"#,
             _ => {
-                r#"{"type": "error", "error": "root is not covered by policy", "code": "not_covered"}"#
+                r#"{"type": "error", "error": "User 0 is not covered by policy", "code": "not_covered"}"#
             }
         })
     });
@@ -518,30 +519,35 @@ fn each_refusal_says_what_to_do_next() {
             (
                 r#""cpu": 7}"#,
                 "no_capacity",
-                "Only 3 CPUs are left for grants\", \"largest\": {\"cpu\": 5, \"mem\": \"8G\"}, \
+                "The machine has too little left: CPU: 7 asked for, 5 possible now\", \
+                 \"largest\": {\"cpu\": 5, \"mem\": \"8G\"}, \
                  \"holders\": [{\"uid\": 90210, \"user\": \"carol\", \"cpu\": 4, \"mem\": \"16G\"}, \
                  {\"cpu\": 1}], \"more\": \"",
             ),
             (
                 r#""cpu": 6}"#,
                 "over_budget",
-                "Only 2 CPUs are left in the budget of students",
+                "The budget of group 'students' has too little left: CPU: 6 asked for, 4 possible now",
             ),
             (
                 r#""for": "30d"}"#,
                 "above_lease",
-                "A grant lasts at most 7d",
+                "Request validation failed: Requested time (30d) exceeds maximum allowed (7d)",
             ),
-            ("renew", "no_lease", "Your grant has no lease"),
+            (
+                "renew",
+                "no_lease",
+                "The grant has no lease: it ends with the last session",
+            ),
             (
                 "reload",
                 "not_permitted",
                 "Only root has the policy read again",
             ),
             (
-                r#""mem": "1G"}"#,
+                r#""mem": "8G"}"#,
                 "memory_in_use",
-                "Memory in use: 3.1G is in use, 1G was asked for",
+                "Memory in use (12G) is more than 8G: processes would be killed",
             ),
             (
                 r#""tasks": 5000}"#,
@@ -551,7 +557,7 @@ fn each_refusal_says_what_to_do_next() {
             (
                 r#""tasks": 5001}"#,
                 "rate_limited",
-                "Too many requests: at most 20 in a second",
+                "Too many requests: at most 50 a second",
             ),
             (
                 r#""tasks": 5002}"#,
@@ -563,8 +569,12 @@ fn each_refusal_says_what_to_do_next() {
                 "not_permitted",
                 "Only root may open a session",
             ),
-            ("close_session", "no_session", "No such session"),
-            ("release", "no_session", "You have no open session"),
+            ("close_session", "no_session", "No such session is open"),
+            (
+                "release",
+                "no_session",
+                "No open session of this user is known",
+            ),
             ("list", "unknown_type", "Unknown request type: list"),
         ];
         let (_, code, sentence) = codes
