@@ -129,7 +129,7 @@ Examples:
     ///
     /// It looks at the kernel, systemd, PAM's stacks, the module, the daemon and its policy. As root
     /// it also opens a session for a UID that nobody has, reads the limits in the kernel's files and
-    /// closes it. Whoever runs it changes nothing.
+    /// closes it. Nothing is left of it, and nothing else is changed.
     #[command(after_help = DOCTOR)]
     Doctor(DoctorArgs),
     /// Open or close a session, for a login hook that runs as root
