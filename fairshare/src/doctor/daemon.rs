@@ -8,6 +8,7 @@ use fairshare_protocol::{AboutInfo, Enforce, ErrorCode, printable};
 
 use super::Facts;
 use super::check::Check;
+use super::module;
 use super::tree::text_of;
 use super::units::{SERVICE, SOCKET, Units};
 use crate::skew::{self, OWN_VERSION};
@@ -102,7 +103,7 @@ fn no_socket(facts: &Facts<'_>, fault: &str) -> Check {
             ),
             ("not-found", _) => (
                 format!("{SOCKET} is not installed"),
-                "apt install --reinstall fairshare".to_owned(),
+                module::reinstall(facts.tree).to_owned(),
             ),
             ("loaded", "active") => (
                 format!("{SOCKET} listens elsewhere"),
@@ -128,7 +129,7 @@ fn state<'a>(units: &'a Units, unit: &str) -> (&'a str, &'a str) {
 
 fn daemon(facts: &Facts<'_>) -> Check {
     match &facts.heard {
-        Heard::About(about) => version(&printable(&about.version)),
+        Heard::About(about) => version(facts, &printable(&about.version)),
         Heard::Older(known) => {
             let which = known
                 .as_ref()
@@ -159,7 +160,7 @@ fn silent(facts: &Facts<'_>, why: &str) -> (String, String) {
         ),
         ("not-found", _) => (
             format!("{SERVICE} is not installed"),
-            "apt install --reinstall fairshare".to_owned(),
+            module::reinstall(facts.tree).to_owned(),
         ),
         (_, "active") => (
             format!("it runs and does not answer: {why}"),
@@ -178,7 +179,7 @@ fn silent(facts: &Facts<'_>, why: &str) -> (String, String) {
     }
 }
 
-fn version(theirs: &str) -> Check {
+fn version(facts: &Facts<'_>, theirs: &str) -> Check {
     let remedy = match compare(theirs, OWN_VERSION) {
         Ordering::Equal => {
             return Check::ok(
@@ -187,7 +188,7 @@ fn version(theirs: &str) -> Check {
             );
         }
         Ordering::Less => "systemctl restart fairshared",
-        Ordering::Greater => "apt install --reinstall fairshare",
+        Ordering::Greater => module::reinstall(facts.tree),
     };
     let older = compare(theirs, OWN_VERSION) == Ordering::Less;
     let (first, second) = if older {

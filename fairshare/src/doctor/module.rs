@@ -26,6 +26,7 @@ const FOLDERS: [&str; 5] = [
 /// Bits of a mode that let others than the owner write.
 const OTHERS_WRITE: u32 = 0o022;
 const REINSTALL: &str = "apt install --reinstall fairshare";
+const REINSTALL_BY_DNF: &str = "dnf reinstall fairshare";
 
 /// Where the module is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +86,15 @@ fn is_only_for(metadata: &Metadata, owner: u32) -> bool {
     metadata.uid() == owner && metadata.mode() & OTHERS_WRITE == 0
 }
 
+/// How the package is put in place again: by dnf on a machine that has no apt.
+pub(crate) fn reinstall(tree: &Tree) -> &'static str {
+    if tree.exists("/usr/bin/dnf") && !tree.exists("/usr/bin/apt") {
+        REINSTALL_BY_DNF
+    } else {
+        REINSTALL
+    }
+}
+
 pub(crate) fn checks(facts: &Facts<'_>) -> Vec<Check> {
     vec![check(facts)]
 }
@@ -94,7 +104,7 @@ fn check(facts: &Facts<'_>) -> Check {
         return Check::failed(
             "module",
             format!("{NAME} is in no folder of PAM modules: nobody is limited at login"),
-            "apt install fairshare",
+            reinstall(facts.tree),
         );
     };
     let path = &found.path;
@@ -118,13 +128,17 @@ fn check(facts: &Facts<'_>) -> Check {
     let own = Machine::of(facts.tree, path);
     let others = Machine::of(facts.tree, &format!("{folder}{NEIGHBOUR}"));
     if own.is_none() {
-        return Check::failed("module", format!("{path} is no shared library"), REINSTALL);
+        return Check::failed(
+            "module",
+            format!("{path} is no shared library"),
+            reinstall(facts.tree),
+        );
     }
     if others.is_some() && own != others {
         return Check::failed(
             "module",
             format!("{path} is for another kind of machine than libpam's own modules"),
-            REINSTALL,
+            reinstall(facts.tree),
         );
     }
     match &facts.loading {
@@ -135,7 +149,11 @@ fn check(facts: &Facts<'_>) -> Check {
         }
         Some(Ok(ran)) => {
             let said = ran.stderr.lines().next().unwrap_or("it is damaged");
-            Check::failed("module", format!("{path} does not load: {said}"), REINSTALL)
+            Check::failed(
+                "module",
+                format!("{path} does not load: {said}"),
+                reinstall(facts.tree),
+            )
         }
     }
 }
@@ -189,6 +207,16 @@ mod tests {
             "no folder",
             "apt install",
         );
+        fake.write("/usr/bin/dnf", "");
+        let missing = checks(&fake.facts());
+        found(
+            &missing,
+            "module",
+            State::Failed,
+            "no folder",
+            REINSTALL_BY_DNF,
+        );
+        fake.remove("/usr/bin/dnf");
 
         fake.write_bytes(&format!("/usr/lib/security/{NAME}"), &elf(62));
         let elsewhere = checks(&fake.facts());

@@ -8,6 +8,7 @@ use fairshare_protocol::printable;
 
 use super::Facts;
 use super::check::Check;
+use super::module;
 use super::program::{self, Ran};
 use super::tree::Tree;
 
@@ -83,7 +84,7 @@ fn files(facts: &Facts<'_>) -> Check {
             return Check::failed(
                 "policy",
                 format!("not checked: {why}"),
-                "apt install --reinstall fairshare",
+                module::reinstall(facts.tree),
             );
         }
     };

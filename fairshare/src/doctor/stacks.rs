@@ -232,7 +232,7 @@ fn how_to_add(tree: &Tree, service: &str) -> String {
     if tree.exists(DEBIAN_PROFILE) && common {
         "pam-auth-update --enable fairshare".to_owned()
     } else if tree.exists(AUTHSELECT) {
-        "authselect enable-feature with-fairshare".to_owned()
+        "fairshare-authselect enable".to_owned()
     } else {
         format!("echo 'session optional {NAME}' >> {file}")
     }
@@ -352,6 +352,20 @@ mod tests {
         // Without pam_systemd, as on Debian: the daemon adopts.
         fake.write("/etc/pam.d/cron", "session optional pam_fairshare.so\n");
         found(&checks(&fake.facts()), "pam", State::Ok, "cron", "");
+    }
+
+    #[test]
+    fn what_authselect_owns_is_not_written_by_hand() {
+        let fake = Fake::healthy();
+        fake.write("/etc/pam.d/sshd", "session optional pam_systemd.so\n");
+        fake.write(AUTHSELECT, "");
+        found(
+            &checks(&fake.facts()),
+            "pam.sshd",
+            State::Failed,
+            "has no pam_fairshare.so",
+            "fairshare-authselect enable",
+        );
     }
 
     #[test]
