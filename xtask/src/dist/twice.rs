@@ -4,7 +4,6 @@
 //! names, and nothing else.
 
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::path::Path;
 
@@ -23,9 +22,8 @@ pub(crate) fn compare() -> Result<()> {
     remove_then_make(&elsewhere)?;
     copy_checkout(&checkout)?;
 
-    let itself = env::current_exe()
-        .map_err(|error| Problem::new(format!("cannot find this program: {error}")))?;
-    let mut again = program::command(&itself.display().to_string(), &["dist"]);
+    // This program as it runs: the steps before this one may have built it anew.
+    let mut again = program::command("/proc/self/exe", &["dist"]);
     again
         // By this the task finds the top of the checkout.
         .env("CARGO_MANIFEST_DIR", checkout.join("xtask"))
