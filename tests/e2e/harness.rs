@@ -177,7 +177,9 @@ fn ready(release: Release) -> Result<Machine, LabError> {
     };
     let step = progress.step("installing fairshare");
     if keep && machine.has_packages()? {
-        // Within seconds, for whoever tries a change.
+        // Within seconds, for whoever tries a change. The last scenario may have left a policy with
+        // which no daemon starts.
+        machine.reset()?;
         machine.replace(&Artifacts::present().0)?;
     } else {
         machine.install(&packages?)?;

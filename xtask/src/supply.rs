@@ -16,8 +16,9 @@ use crate::problem::{Problem, Result};
 use crate::program;
 use rules::Rules;
 
-/// The registry that cargo takes by itself, as it stands in `Cargo.lock`.
-const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
+/// How the registry begins that cargo takes by itself, as it stands in `Cargo.lock`: an index of the
+/// Rust project's.
+const REGISTRY: &str = "registry+https://github.com/rust-lang/";
 
 /// Fails when a package is not as `deny.toml` wants it, with every fault.
 pub(crate) fn check() -> Result<()> {
@@ -155,7 +156,8 @@ fn anything_will_do(packages: &[Package]) -> Vec<String> {
 fn sources(packages: &[Package]) -> Vec<String> {
     let foreign = packages.iter().filter_map(|package| {
         let source = package.source.as_deref()?;
-        (source != REGISTRY).then(|| format!("{} comes from '{source}'", full_name(package)))
+        (!source.starts_with(REGISTRY))
+            .then(|| format!("{} comes from '{source}'", full_name(package)))
     });
     foreign.collect()
 }
