@@ -69,8 +69,14 @@ impl<E: Enforcement> Operations<E> {
 
     /// `reload`.
     pub(crate) async fn answer_reload(self: Arc<Self>) -> Reply {
+        let watched = self.is_watching();
         match self.reload().await {
             Ok((users, odd)) => {
+                let enforce = match (watched, self.is_watching()) {
+                    (false, true) => "; enforce is 'watch' now: all limits are lifted",
+                    (true, false) => "; enforce is 'on' now: all limits are set",
+                    _ => "",
+                };
                 let changes = match users {
                     0 => "nobody's allocation changes".to_owned(),
                     1 => "1 user's allocation changes".to_owned(),
@@ -82,7 +88,7 @@ impl<E: Enforcement> Operations<E> {
                     odd => format!("; {odd} warnings: fairshared check"),
                 };
                 Reply::Success {
-                    message: format!("Policy read again; {changes}{odd}"),
+                    message: format!("Policy read again; {changes}{enforce}{odd}"),
                 }
             }
             Err(fault) => Reply::error(ErrorCode::PolicyWrong, fault.to_string()),

@@ -227,7 +227,13 @@ async fn watch_mode_sets_nothing_lifts_what_was_set_and_goes_back() {
     site.open().await;
     assert_eq!(site.enforced().as_deref(), Some(STAFF));
     site.write_policy(&format!("{GROUPS}enforce: watch\n"));
-    site.reload().await;
+    let reply = site.reload().await;
+    let Reply::Success { message } = &reply else {
+        panic!("{reply:?}");
+    };
+    let told = "Policy read again; nobody's allocation changes; enforce is 'watch' now: all limits are \
+                lifted";
+    assert_eq!(message, told);
     site.comes_to(None).await;
     let reply = site.open().await;
     assert!(matches!(reply, Reply::SessionOpened(_)), "{reply:?}");
