@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::metadata;
 use crate::problem::{Problem, Result};
-use crate::program;
 
 /// Each crate of the workspace with those of the workspace that it may depend on, in any way.
 const MAY_DEPEND_ON: [(&str, &[&str]); 10] = [
@@ -67,18 +67,7 @@ struct Graph {
 
 /// Fails when a crate depends on what the tables do not allow.
 pub(crate) fn check() -> Result<()> {
-    let mut command = program::cargo(&["metadata", "--format-version=1"]);
-    // Without it, what other systems need would count too.
-    command.args(["--filter-platform", "x86_64-unknown-linux-gnu"]);
-    let output = program::output(&mut command)?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(Problem::new(format!("cargo metadata failed\n{text}")));
-    }
-    let metadata: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| Problem::new(format!("cargo metadata is not JSON: {error}")))?;
-    let graph = graph(&metadata)
-        .ok_or_else(|| Problem::new("cargo metadata has another form than expected"))?;
+    let graph = metadata::understood(graph(&metadata::asked()?))?;
     let found = violations(&graph);
     if found.is_empty() {
         Ok(())

@@ -1,4 +1,5 @@
-//! What cargo knows of the packages, as far as the checks of what comes from others ask for it.
+//! What cargo knows of the packages, as far as the checks of layers and of what comes from others ask
+//! for it.
 
 use std::path::{Path, PathBuf};
 
@@ -36,9 +37,15 @@ pub(crate) struct Dependency {
 }
 
 /// Every package that `Cargo.lock` brings in on [`TARGET`], tests and build scripts included.
+pub(crate) fn packages() -> Result<Vec<Package>> {
+    understood(read(&asked()?))
+}
+
+/// What cargo says of everything that `Cargo.lock` brings in on [`TARGET`]. Without a target, what
+/// other systems need would count too.
 ///
 /// Nothing is fetched where cargo has the packages already.
-pub(crate) fn packages() -> Result<Vec<Package>> {
+pub(crate) fn asked() -> Result<Value> {
     let mut command = program::cargo(&["metadata", "--locked", "--format-version=1"]);
     command.args(["--filter-platform", TARGET]);
     let output = program::output(&mut command)?;
@@ -46,9 +53,13 @@ pub(crate) fn packages() -> Result<Vec<Package>> {
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         return Err(Problem::new(format!("cargo metadata failed\n{text}")));
     }
-    let metadata: Value = serde_json::from_slice(&output.stdout)
-        .map_err(|error| Problem::new(format!("cargo metadata is not JSON: {error}")))?;
-    read(&metadata).ok_or_else(|| Problem::new("cargo metadata has another form than expected"))
+    serde_json::from_slice(&output.stdout)
+        .map_err(|error| Problem::new(format!("cargo metadata is not JSON: {error}")))
+}
+
+/// What was read of [`asked`]; nothing where it has another form.
+pub(crate) fn understood<T>(read: Option<T>) -> Result<T> {
+    read.ok_or_else(|| Problem::new("cargo metadata has another form than expected"))
 }
 
 fn read(metadata: &Value) -> Option<Vec<Package>> {
