@@ -290,13 +290,10 @@ impl Book {
     /// says.
     pub(crate) fn hold(&mut self, person: Arc<Person>) -> Limits {
         let uid = person.uid;
-        if self.ledger.account(uid).is_none() {
-            self.keep_person(person);
-        }
+        // Only this is a change, and written down.
+        self.take_in(uid, Some(person), false);
         let entitlement = entitlement(&self.policy, &self.people, uid);
-        let limits = self.ledger.hold(uid, &entitlement);
-        self.save(uid);
-        limits
+        self.ledger.hold(uid, &entitlement)
     }
 
     /// See [`Ledger::close_session`].
