@@ -15,6 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::checkout;
 use crate::glibc;
 use crate::machines;
 use crate::problem::{Problem, Result};
@@ -126,19 +127,12 @@ fn debianise(debian: &Path, epoch: &str) -> Result<()> {
     fs::write(&path, entry).map_err(Problem::io("write", &path))
 }
 
-/// The time that all of a package's files have: the last commit's, unless the environment has one.
+/// The time that all of a package's files have: that of the source's last change, unless the environment
+/// has one.
 fn epoch() -> Result<String> {
-    if let Ok(epoch) = env::var(EPOCH_VARIABLE) {
-        return Ok(epoch);
-    }
-    let output = program::output(&mut program::command("git", &["log", "-1", "--format=%ct"]));
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
-    match text {
-        Ok(text) if !text.is_empty() => Ok(text),
-        _ => Err(Problem::new(format!(
-            "this is no checkout of git: set {EPOCH_VARIABLE} to the time of its last change, in \
-             seconds since 1970"
-        ))),
+    match env::var(EPOCH_VARIABLE) {
+        Ok(epoch) => Ok(epoch),
+        Err(_) => Ok(checkout::changed()?.to_string()),
     }
 }
 

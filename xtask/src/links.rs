@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::checkout;
 use crate::problem::{Problem, Result};
 use crate::program;
 
@@ -21,25 +22,23 @@ const CONTENTS: &str = "docs/SUMMARY.md";
 /// that is named is not there.
 pub(crate) fn check() -> Result<()> {
     let top = program::workspace();
-    let pages = program::output(&mut program::command("git", &["ls-files", "*.md"]))?;
-    let pages = String::from_utf8_lossy(&pages.stdout).into_owned();
+    let mut pages = checkout::files()?;
+    pages.retain(|name| Path::new(name).extension().is_some_and(|kind| kind == "md"));
     let mut found = Vec::new();
-    let mut pages_read = 0;
-    for name in pages.lines() {
+    for name in &pages {
         let path = top.join(name);
         let text = read(&path)?;
-        pages_read += 1;
         for link in links(&text) {
             if let Some(fault) = follow(&path, &text, link)? {
                 found.push(format!("{name}: '{link}': {fault}"));
             }
         }
     }
-    if pages_read == 0 {
-        return Err(Problem::new("git knows no page of the documentation"));
+    if pages.is_empty() {
+        return Err(Problem::new("there is no page of the documentation"));
     }
     let contents = read(&top.join(CONTENTS))?;
-    for page in missing(&contents, pages.lines()) {
+    for page in missing(&contents, pages.iter().map(String::as_str)) {
         let text = read(&top.join("docs").join(page))?;
         let title = text
             .lines()

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod checkout;
 mod dist;
 mod glibc;
 mod header;

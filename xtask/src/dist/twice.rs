@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{EPOCH_VARIABLE, epoch, made_before, remove_then_make, tree};
+use crate::checkout;
 use crate::problem::{Problem, Result};
 use crate::program::{self, target};
 
@@ -43,21 +44,10 @@ pub(crate) fn compare() -> Result<()> {
     }
 }
 
-/// Copies what git knows of, or would, as it is now.
+/// Copies the source as it is now.
 fn copy_checkout(to: &Path) -> Result<()> {
-    let listing = ["ls-files", "--cached", "--others", "--exclude-standard"];
-    let output = program::output(&mut program::command("git", &listing))?;
-    if !output.status.success() {
-        return Err(Problem::new(
-            "cannot tell what belongs to the source: this is no checkout of git",
-        ));
-    }
-    for name in String::from_utf8_lossy(&output.stdout).lines() {
-        let from = program::workspace().join(name);
-        // One that was removed and not yet committed so is listed all the same.
-        if from.exists() {
-            tree::copy_as_it_is(&from, &to.join(name))?;
-        }
+    for name in checkout::files()? {
+        tree::copy_as_it_is(&program::workspace().join(&name), &to.join(&name))?;
     }
     Ok(())
 }
