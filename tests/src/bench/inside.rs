@@ -21,6 +21,8 @@ mod client;
 mod daemon;
 mod fake_systemd;
 mod helper;
+#[path = "../../../fairshared/src/operations/tests/replay/kernel_files.rs"]
+mod kernel_files;
 mod ledger;
 mod limits;
 mod logins;

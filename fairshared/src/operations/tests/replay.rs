@@ -5,6 +5,7 @@
 //! `FAIRSHARE_SIM_SEED` chooses other days; those that fail print their seed.
 
 mod fake_systemd;
+mod kernel_files;
 #[path = "../../../../fairshare-core/tests/ledger_checks/mod.rs"]
 mod ledger_checks;
 #[path = "../../../../fairshare-core/tests/simulated_machine/mod.rs"]

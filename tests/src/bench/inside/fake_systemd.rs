@@ -25,12 +25,12 @@ use fairshare_tests::{LabError, Result};
 use zbus::object_server::SignalEmitter;
 use zbus::{ObjectServer, OwnedObjectPath, OwnedVariant, fdo, interface};
 
+use super::kernel_files::{file_of, text_of};
+
 const NAME: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "/org/freedesktop/systemd1";
 /// What it says it is.
 const VERSION: &str = "257";
-/// Of the quota in `cpu.max`, in microseconds.
-const PERIOD: u64 = 100_000;
 
 /// Serves until it is killed; says `ready` when it does.
 ///
@@ -183,25 +183,14 @@ impl Manager {
     fn set(&self, slice: &str, properties: &Properties, tasks: bool) -> fdo::Result<()> {
         let folder = folder(&self.root, slice);
         for (name, value) in properties {
-            let file = match name.as_str() {
-                "CPUQuotaPerSecUSec" => "cpu.max",
-                "CPUWeight" => "cpu.weight",
-                "MemoryMax" => "memory.max",
-                "MemoryHigh" => "memory.high",
-                "MemoryLow" => "memory.low",
-                "MemorySwapMax" => "memory.swap.max",
-                "TasksMax" if tasks => "pids.max",
-                _ => continue,
+            let Some(file) = file_of(name, tasks) else {
+                continue;
             };
             let value = value
                 .downcast_ref::<u64>()
                 .map_err(|error| fdo::Error::InvalidArgs(format!("{name}: {error}")))?;
-            let text = match value {
-                u64::MAX => "max".to_owned(),
-                quota if file == "cpu.max" => format!("{} {PERIOD}", quota / (1_000_000 / PERIOD)),
-                value => value.to_string(),
-            };
-            write(&folder, file, &text).map_err(|error| fdo::Error::Failed(error.to_string()))?;
+            write(&folder, file, &text_of(file, value))
+                .map_err(|error| fdo::Error::Failed(error.to_string()))?;
         }
         Ok(())
     }

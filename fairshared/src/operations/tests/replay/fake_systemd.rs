@@ -22,10 +22,10 @@ use tokio::sync::mpsc;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, ObjectServer, OwnedObjectPath, OwnedVariant, fdo, interface};
 
+use super::kernel_files::{file_of, text_of};
+
 const MANAGER: &str = "/org/freedesktop/systemd1";
 const UNIT: &str = "/org/freedesktop/systemd1/unit/any";
-/// Of the quota in `cpu.max`, in microseconds.
-const PERIOD: u64 = 100_000;
 
 /// A systemd in a thread of its own, which ends with the test's process.
 #[derive(Debug)]
@@ -281,22 +281,12 @@ impl Manager {
         let drop_ins = self.transient().join(format!("{slice}.d"));
         fs::create_dir_all(&drop_ins).unwrap();
         for (name, value) in properties {
-            let file = match name.as_str() {
-                "CPUQuotaPerSecUSec" => "cpu.max",
-                "CPUWeight" => "cpu.weight",
-                "MemoryMax" => "memory.max",
-                "MemoryHigh" => "memory.high",
-                "MemorySwapMax" => "memory.swap.max",
-                "TasksMax" if tasks => "pids.max",
-                _ => continue,
+            let Some(file) = file_of(name, tasks) else {
+                continue;
             };
             fs::write(drop_ins.join(format!("50-{name}.conf")), "").unwrap();
-            let text = match value.downcast_ref::<u64>().unwrap() {
-                u64::MAX => "max".to_owned(),
-                quota if file == "cpu.max" => format!("{} {PERIOD}", quota / (1_000_000 / PERIOD)),
-                value => value.to_string(),
-            };
-            fs::write(folder.join(file), text).unwrap();
+            let value = value.downcast_ref::<u64>().unwrap();
+            fs::write(folder.join(file), text_of(file, value)).unwrap();
         }
     }
 }
