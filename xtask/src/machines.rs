@@ -9,8 +9,9 @@ use crate::program;
 use crate::release;
 use crate::setup;
 
-/// What is installed in a machine.
-const INSTALLED: [&str; 4] = ["fairshared", "fairshare", "pam_fairshare", "libfairshare"];
+/// The crates that are installed in a machine, in the order of their names.
+pub(crate) const INSTALLED: [&str; 4] =
+    ["fairshare", "fairshared", "libfairshare", "pam_fairshare"];
 
 /// The releases of Debian that the scenarios run on.
 const RELEASES: [&str; 2] = ["debian12", "debian13"];

@@ -12,12 +12,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use toml::Table;
 
+use crate::machines::INSTALLED;
 use crate::metadata::{self, Package, TARGET};
 use crate::problem::{Problem, Result};
 use crate::program;
-
-/// The packages of the workspace that are installed.
-const INSTALLED: [&str; 4] = ["fairshare", "fairshared", "libfairshare", "pam_fairshare"];
 
 /// The crate that holds `SQLite`'s own source.
 const SQLITE_CRATE: &str = "libsqlite3-sys";
