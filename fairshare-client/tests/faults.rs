@@ -124,6 +124,7 @@ fn a_daemon_that_does_not_read_costs_the_timeout_and_no_more() {
             pid: 1,
             service: Some("x".repeat(1 << 20)),
             wait_ms: None,
+            notices: false,
         })
         .unwrap_err();
     assert!(start.elapsed() >= SHORT);
@@ -329,6 +330,7 @@ fn a_request_that_may_be_repeated_survives_a_daemon_that_dies() {
         pid: 1,
         service: None,
         wait_ms: None,
+        notices: false,
     };
     for request in [
         Request::Status,
@@ -393,6 +395,7 @@ fn each_attempt_tells_the_daemon_what_is_left() {
         pid: 1,
         service: None,
         wait_ms: None,
+        notices: false,
     };
     Client::new(peer.path(), SHORT)
         .open_session(open)

@@ -63,6 +63,7 @@ fn child_sends_into_a_closed_connection() {
             pid: 1,
             service: Some("x".repeat(1 << 20)),
             wait_ms: None,
+            notices: false,
         })
         .unwrap_err();
     // Which of them depends on where in its attempts the deadline finds it.

@@ -51,6 +51,7 @@ fn session() -> OpenSession {
         pid: 4711,
         service: Some("sshd".to_owned()),
         wait_ms: None,
+        notices: false,
     }
 }
 

@@ -11,7 +11,7 @@
 //!
 //! Each message is one JSON object in UTF-8 on one line, ended by a newline, at most
 //! [`frame::MAX_LINE`] bytes long; the replies to `list`, `queue`, `strays`, `explain`,
-//! `policy_diff` and `reload` may have [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one
+//! `policy_diff`, `incidents`, `report` and `reload` may have [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one
 //! connection, and the daemon sends one reply to each, in the order of the requests; only a
 //! `resize` that waits has lines before its reply. A member of the object that the reader does not
 //! know is skipped. The daemon puts a space behind `:` and `,`; a client need not.
@@ -50,8 +50,10 @@
 //! | `explain` | `uid` | user; with another's `uid` administrators | `explain_info` |
 //! | `policy_diff` | | administrators | `policy_diff_info` |
 //! | `reload` | | root | `success` |
+//! | `incidents` | `uid`, `since`, `limit` | user; with another's `uid` administrators | `incidents_info` |
+//! | `report` | `uid`, `by`, `since` | user; with another's `uid` administrators | `report_info` |
 //! | `about` | | all | `about_info` |
-//! | `open_session` | `uid` and `pid` (required), `service`, `wait_ms` | root | `session_opened`, `session_ignored` |
+//! | `open_session` | `uid` and `pid` (required), `service`, `wait_ms`, `notices` | root | `session_opened`, `session_ignored` |
 //! | `close_session` | `session`, or `uid` and `pid` | root | `success` |
 //!
 //! Administrators are root and whom policy names so. `list`, `queue` and `strays` tell an
@@ -207,6 +209,61 @@
 //! ));
 //! ```
 //!
+//! # Incidents
+//!
+//! `incidents` tells what happened to a user because of their limits, the newest first, with the
+//! fields of [`IncidentsInfo`] and a row each as [`Incident`]. `since` is a length of time, as `for`.
+//! Of what a user has not been told on a terminal, `session_opened` tells in `notices`, where
+//! `open_session` says with `"notices": true` that it can show them.
+//!
+//! ```
+//! # use fairshare_protocol::{frame, Reply, Request};
+//! # fn request(line: &str) {
+//! #     let request = Request::from_line(line.as_bytes()).unwrap();
+//! #     assert_eq!(frame::encode(&request).unwrap().trim_end(), line);
+//! # }
+//! # fn reply(line: &str) {
+//! #     let reply: Reply = serde_json::from_str(line).unwrap();
+//! #     assert_eq!(frame::encode(&reply).unwrap().trim_end(), line);
+//! # }
+//! request(r#"{"type": "incidents"}"#);
+//! request(r#"{"type": "incidents", "uid": 1000, "since": "1d", "limit": 10}"#);
+//! reply(concat!(
+//!     r#"{"type": "incidents_info", "incidents": [{"id": 7, "uid": 1000, "user": "alice", "#,
+//!     r#""at": 1767225600, "kind": "oom_kill", "text": "python3 (pid 4711) was killed: your "#,
+//!     r#"processes reached the memory limit of 8G. It held 6.1G.", "#,
+//!     r#""advice": "fairshare resize --mem 16G", "limit": {"mem": "8G"}, "#,
+//!     r#""processes": [{"pid": 4711, "command": "python3", "mem": "6246M", "cpu_s": 75}]}]}"#,
+//! ));
+//! ```
+//!
+//! # History
+//!
+//! `report` tells what was used over time, with the fields of [`ReportInfo`] and a row each as
+//! [`ReportRow`]: by `user`, `group` or `day`. An administrator who names nobody gets everybody.
+//!
+//! ```
+//! # use fairshare_protocol::{frame, Reply, Request};
+//! # fn request(line: &str) {
+//! #     let request = Request::from_line(line.as_bytes()).unwrap();
+//! #     assert_eq!(frame::encode(&request).unwrap().trim_end(), line);
+//! # }
+//! # fn reply(line: &str) {
+//! #     let reply: Reply = serde_json::from_str(line).unwrap();
+//! #     assert_eq!(frame::encode(&reply).unwrap().trim_end(), line);
+//! # }
+//! request(r#"{"type": "report", "by": "user"}"#);
+//! request(r#"{"type": "report", "uid": 1000, "by": "day", "since": "28d"}"#);
+//! reply(concat!(
+//!     r#"{"type": "report_info", "by": "user", "from": 1766620800, "to": 1767225600, "#,
+//!     r#""rows": [{"key": "alice", "uid": 1000, "cpu_s": 7200, "mem_mib_s": 1048576, "#,
+//!     r#""mem_peak": "6G", "tasks_peak": 120, "throttled_s": 75, "stalled_s": 2, "#,
+//!     r#""grant_s": 3600, "grant_cpu_s": 7200, "grant_mem_mib_s": 29491200, "incidents": 3}], "#,
+//!     r#""series": [{"key": "alice", "points": [{"at": 1767222000, "span_s": 3600, "#,
+//!     r#""cpu_s": 7200, "mem_mib_s": 1048576, "throttled_s": 75}]}]}"#,
+//! ));
+//! ```
+//!
 //! # Administration
 //!
 //! `set` gives a user a grant or changes it, by policy's rules for that user; `release` with a
@@ -324,11 +381,13 @@ mod allocation;
 mod code;
 mod cpus;
 pub mod frame;
+mod incident;
 mod memory;
 mod period;
 mod policy_info;
 mod queue;
 mod reply;
+mod report;
 mod request;
 mod status;
 mod strays;
@@ -340,6 +399,9 @@ pub use about::AboutInfo;
 pub use allocation::{Allocation, Wish};
 pub use code::ErrorCode;
 pub use cpus::{Cpus, InvalidCpus};
+pub use incident::{
+    Incident, IncidentKind, IncidentProcess, Incidents, IncidentsInfo, MAX_INCIDENTS,
+};
 pub use memory::{InvalidMemorySize, MemorySize};
 pub use period::{InvalidPeriod, Period};
 pub use policy_info::{
@@ -347,6 +409,9 @@ pub use policy_info::{
 };
 pub use queue::{QueueEntry, Queued};
 pub use reply::{ErrorReply, Holder, InvalidReply, KEEP_ALIVE, Reply, SessionOpened, UserInfo};
+pub use report::{
+    MAX_POINTS, MAX_SERIES, Report, ReportBy, ReportInfo, ReportPoint, ReportRow, ReportSeries,
+};
 pub use request::{
     CloseSession, Explain, InvalidRequest, OpenSession, Release, Renew, Request, Resize, Set,
 };

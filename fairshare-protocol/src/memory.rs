@@ -21,7 +21,7 @@ const UNITS: [(char, u64); 4] = [
 /// Read with the units `K`, `M`, `G`, `T`, each alone or followed by `B` or `iB`, in any case, all
 /// powers of 1024 as in systemd's `MemoryMax=`; without a unit it is bytes. A fraction is rounded
 /// down to a whole byte. On the wire it is a JSON string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct MemorySize {
     bytes: u64,
 }

@@ -1,10 +1,12 @@
 //! What the daemon answers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AboutInfo, Allocation, ErrorCode, ExplainInfo, PolicyDiffInfo, QueueEntry, Queued, StatusInfo,
-    StraysInfo, Wish,
+    AboutInfo, Allocation, ErrorCode, ExplainInfo, IncidentsInfo, PolicyDiffInfo, QueueEntry,
+    Queued, ReportInfo, StatusInfo, StraysInfo, Wish,
 };
 
 /// A reply, one for each `type` on the wire. A client skips fields that it does not know.
@@ -46,6 +48,10 @@ pub enum Reply {
     ExplainInfo(ExplainInfo),
     /// The answer to `policy_diff`.
     PolicyDiffInfo(PolicyDiffInfo),
+    /// The answer to `incidents`.
+    IncidentsInfo(IncidentsInfo),
+    /// The answer to `report`.
+    ReportInfo(ReportInfo),
     /// The answer to `about`.
     AboutInfo(AboutInfo),
     /// The request was not carried out.
@@ -96,6 +102,13 @@ pub struct SessionOpened {
     /// What the kernel enforces for the user now.
     #[serde(flatten)]
     pub allocation: Allocation,
+    /// What the user has missed, a line each; where the request can show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
+    /// Variables for the environment of the session that policy asks for, beside those that every
+    /// session gets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
 }
 
 /// One row of `list_info`.
@@ -151,6 +164,9 @@ impl Reply {
         "queue_info",
         "explain_info",
         "policy_diff_info",
+        "strays_info",
+        "incidents_info",
+        "report_info",
         "about_info",
         "error",
     ];

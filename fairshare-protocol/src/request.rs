@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, Period, Wait, Wish, frame, wait};
+use crate::{ErrorCode, Incidents, Period, Report, Wait, Wish, frame, wait};
 
 /// A request, one for each `type` on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,10 @@ pub enum Request {
     PolicyDiff,
     /// Root's: reads the policy files again.
     Reload,
+    /// Asks what has happened to a user because of their limits.
+    Incidents(Incidents),
+    /// Asks what was used over time.
+    Report(Report),
     /// Asks what the daemon is: its version, and which requests it knows.
     About,
     /// Root's: a user has logged in.
@@ -121,6 +125,9 @@ pub struct OpenSession {
     /// that, with `not_enforced` where the limits are not set yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
+    /// Whether the caller can show the user what they have missed: then the reply has it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub notices: bool,
 }
 
 /// The fields of `close_session`: `session`, or `uid` and `pid` as they were opened.
@@ -161,6 +168,8 @@ impl Request {
         "explain",
         "policy_diff",
         "reload",
+        "incidents",
+        "report",
         "about",
         "open_session",
         "close_session",
@@ -181,6 +190,8 @@ impl Request {
             Self::Explain(_) => "explain",
             Self::PolicyDiff => "policy_diff",
             Self::Reload => "reload",
+            Self::Incidents(_) => "incidents",
+            Self::Report(_) => "report",
             Self::About => "about",
             Self::OpenSession(_) => "open_session",
             Self::CloseSession(_) => "close_session",
@@ -197,6 +208,8 @@ impl Request {
             | Self::Strays
             | Self::Explain(_)
             | Self::PolicyDiff
+            | Self::Incidents(_)
+            | Self::Report(_)
             | Self::Reload => frame::MAX_LIST_LINE,
             _ => frame::MAX_LINE,
         }

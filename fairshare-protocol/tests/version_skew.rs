@@ -69,6 +69,7 @@ fn fields_of_a_later_version_are_skipped() {
         pid: 2,
         service: None,
         wait_ms: None,
+        notices: false,
     };
     assert_eq!(open, Request::OpenSession(plain));
     let close = Request::from_line(br#"{"type": "close_session", "session": 7, "why": 1}"#);

@@ -1,6 +1,8 @@
 //! Who may ask what: one pure function.
 
-use fairshare_protocol::{CloseSession, Explain, OpenSession, Release, Request, Set};
+use fairshare_protocol::{
+    CloseSession, Explain, Incidents, OpenSession, Release, Report, Request, Set,
+};
 
 /// Who is asking: facts of the kernel and of the name service, none of the message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +47,14 @@ pub(crate) fn authorise(caller: &Caller, request: &Request) -> Result<(), &'stat
             is_own(caller, *uid) || sees_everybody(caller),
             "Only root and administrators see what policy says for another user",
         ),
+        Request::Incidents(Incidents { uid, .. }) => (
+            is_own(caller, *uid) || sees_everybody(caller),
+            "Only root and administrators see what happened to another user",
+        ),
+        Request::Report(Report { uid, .. }) => (
+            is_own(caller, *uid) || sees_everybody(caller),
+            "Only root and administrators see what another user has used",
+        ),
         Request::RequestResources(_)
         | Request::Resize(_)
         | Request::Renew(_)
@@ -68,6 +78,8 @@ pub(crate) fn concerns(request: &Request) -> Option<u32> {
         Request::OpenSession(OpenSession { uid, .. }) | Request::Set(Set { uid, .. }) => Some(*uid),
         Request::CloseSession(CloseSession { uid, .. })
         | Request::Release(Release { uid, .. })
+        | Request::Incidents(Incidents { uid, .. })
+        | Request::Report(Report { uid, .. })
         | Request::Explain(Explain { uid }) => *uid,
         Request::RequestResources(_)
         | Request::Resize(_)
@@ -106,7 +118,7 @@ mod tests {
 
     /// Each request that can be made, whom it concerns, and whether a user and an administrator
     /// with the UID 1000 may make it. Root may make every one.
-    const TABLE: [(&str, Option<u32>, bool, bool); 23] = [
+    const TABLE: [(&str, Option<u32>, bool, bool); 29] = [
         (
             r#"{"type": "request_resources", "cpu": 1}"#,
             None,
@@ -160,6 +172,27 @@ mod tests {
         ),
         (
             r#"{"type": "explain", "uid": 1001}"#,
+            Some(1001),
+            false,
+            true,
+        ),
+        (r#"{"type": "incidents"}"#, None, true, true),
+        (
+            r#"{"type": "incidents", "uid": 1000, "since": "1d"}"#,
+            Some(1000),
+            true,
+            true,
+        ),
+        (
+            r#"{"type": "incidents", "uid": 1001}"#,
+            Some(1001),
+            false,
+            true,
+        ),
+        (r#"{"type": "report", "by": "group"}"#, None, true, true),
+        (r#"{"type": "report", "uid": 1000}"#, Some(1000), true, true),
+        (
+            r#"{"type": "report", "uid": 1001, "by": "day"}"#,
             Some(1001),
             false,
             true,

@@ -231,6 +231,8 @@ async fn carry_out<E: Enforcement>(
         Request::Explain(Explain { uid }) => operations.explain(uid.unwrap_or(caller)).await,
         Request::PolicyDiff => operations.policy_diff().await,
         Request::Reload => operations.answer_reload().await,
+        Request::Report(asked) => operations.report(asked, &asking).await,
+        Request::Incidents(asked) => operations.incidents(asked, caller).await,
         Request::About => operations.about(),
         Request::Status => operations.status(caller).await,
         Request::List => {
@@ -253,7 +255,10 @@ fn administrators_count(caller: u32, request: &Request) -> bool {
         uid: caller,
         administrator: false,
     };
-    let shows_users = matches!(request, Request::List | Request::Queue | Request::Strays);
+    let shows_users = matches!(
+        request,
+        Request::List | Request::Queue | Request::Strays | Request::Report(_)
+    );
     shows_users || authorise(&as_user, request).is_err()
 }
 

@@ -8,6 +8,8 @@ mod changes;
 mod enforcing;
 mod explaining;
 mod happening;
+mod history;
+mod incidents;
 mod knowing;
 mod present;
 mod reloading;
@@ -29,6 +31,7 @@ pub(crate) use self::waiting::{News, Outcome, Waiting};
 use crate::book::BookHandle;
 use crate::clock;
 use crate::enforcement::Enforcement;
+use crate::history::History;
 use crate::people::People;
 use crate::policy_source::PolicySource;
 use crate::strays::Finder;
@@ -58,6 +61,7 @@ pub(crate) struct Operations<E> {
     /// Clients who wait for their turn.
     waiters: waiting::Waiters,
     strays: strays::Strays,
+    history: History,
     voice: Voice,
 }
 
@@ -118,6 +122,7 @@ impl<E: Enforcement> Operations<E> {
             lately: Mutex::default(),
             waiters: waiting::Waiters::default(),
             strays: strays::Strays::new(finder),
+            history: History::default(),
             voice,
         })
     }

@@ -113,6 +113,7 @@ pub unsafe extern "C" fn fairshare_open_session(
             pid: leader(pid)?,
             service,
             wait_ms: None,
+            notices: false,
         })?;
         out.fill(&match opened {
             Opened::Session(session) => session.into(),

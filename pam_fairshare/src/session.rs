@@ -47,6 +47,7 @@ pub(crate) fn open(call: &mut Call<'_>) -> Result<Outcome, Failure> {
         service: call.service().map(shown),
         // The client fills in what is left of the timeout.
         wait_ms: None,
+        notices: false,
     };
     let client = Client::new(config.socket, config.timeout);
     let opened = match client

@@ -53,6 +53,7 @@ impl Cli {
                     pid: *pid,
                     service: service.clone(),
                     wait_ms: None,
+                    notices: false,
                 }),
                 SessionAction::Close(args) => Request::CloseSession(CloseSession {
                     session: args.session,

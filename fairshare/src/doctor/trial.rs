@@ -206,6 +206,7 @@ impl<'a> Trial<'a> {
             pid: leader.id(),
             service: Some(SERVICE.to_owned()),
             wait_ms: None,
+            notices: false,
         });
         let took = start.elapsed();
         match opened {

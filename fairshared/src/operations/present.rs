@@ -231,6 +231,7 @@ impl<E: Enforcement> Operations<E> {
             pid,
             service: Some(login.service.clone()),
             wait_ms: None,
+            notices: false,
         };
         self.open(open, Origin::Found).await;
         true

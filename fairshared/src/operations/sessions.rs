@@ -1,5 +1,6 @@
 //! Sessions: what begins one, what ends one, and what is left when all have ended.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -102,6 +103,8 @@ impl<E: Enforcement> Operations<E> {
                 Reply::SessionOpened(SessionOpened {
                     session,
                     allocation,
+                    notices: Vec::new(),
+                    environment: BTreeMap::new(),
                 })
             }
             Err(fault) => {

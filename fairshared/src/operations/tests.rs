@@ -250,6 +250,7 @@ impl Setup {
             pid: self.leader.id(),
             service: None,
             wait_ms: None,
+            notices: false,
         };
         Arc::clone(&self.operations).open_session(open).await
     }
@@ -379,6 +380,7 @@ async fn one_users_slow_change_delays_no_other_user() {
         pid: setup.leader.id(),
         service: None,
         wait_ms: None,
+        notices: false,
     };
     let other = Arc::clone(&setup.operations).open_session(open).await;
     assert!(matches!(other, Reply::SessionOpened(_)), "{other:?}");
@@ -438,6 +440,7 @@ async fn what_policy_does_not_cover_is_ignored() {
             pid: setup.leader.id(),
             service: None,
             wait_ms: None,
+            notices: false,
         };
         let reply = Arc::clone(&setup.operations).open_session(open).await;
         assert!(
@@ -452,6 +455,7 @@ async fn what_policy_does_not_cover_is_ignored() {
         pid: 1,
         service: None,
         wait_ms: None,
+        notices: false,
     };
     let reply = Arc::clone(&setup.operations).open_session(open).await;
     assert_eq!(code(&reply), Some(ErrorCode::InvalidValue));

@@ -77,6 +77,7 @@ impl Site {
             pid: self.leader.id(),
             service: None,
             wait_ms: None,
+            notices: false,
         };
         Arc::clone(&self.operations).open_session(open).await
     }

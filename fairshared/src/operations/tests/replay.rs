@@ -249,6 +249,7 @@ impl Daemon {
                         pid: machine.leader.id(),
                         service: Some("sshd".to_owned()),
                         wait_ms: Some(60_000),
+                        notices: false,
                     };
                     let reply = operations.open_session(open).await;
                     assert!(matches!(reply, Reply::SessionOpened(_)), "{reply:?}");

@@ -89,6 +89,7 @@ impl World {
             pid: self.leader.id(),
             service: None,
             wait_ms: None,
+            notices: false,
         };
         let reply = Arc::clone(&self.operations).open_session(open).await;
         assert!(matches!(reply, Reply::SessionOpened(_)), "{reply:?}");

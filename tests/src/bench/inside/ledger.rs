@@ -209,5 +209,6 @@ fn open(uid: u32) -> Request {
         pid: process::id(),
         service: Some("bench".to_owned()),
         wait_ms: None,
+        notices: false,
     })
 }

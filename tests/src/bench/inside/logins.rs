@@ -163,6 +163,7 @@ impl Present {
                 pid: self.worker.pid(),
                 service: Some("bench".to_owned()),
                 wait_ms: None,
+                notices: false,
             }))?;
         } else {
             self.log_in(systemd, false)?;

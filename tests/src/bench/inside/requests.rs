@@ -46,6 +46,7 @@ pub(super) fn measure() -> Result<Requests> {
             pid: leader.pid(),
             service: Some("bench".to_owned()),
             wait_ms: None,
+            notices: false,
         }))?;
         leaders.push(leader);
         clients.push(Client::start(person.uid, socket)?);

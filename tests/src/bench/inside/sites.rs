@@ -176,10 +176,12 @@ impl Site {
             pid: process::id(),
             service: Some("bench".to_owned()),
             wait_ms: Some(LOGIN_WAIT),
+            notices: false,
         }))?;
         let Reply::SessionOpened(SessionOpened {
             session,
             allocation,
+            ..
         }) = reply
         else {
             return Err(LabError::other(format!("no session was opened: {reply:?}")));
