@@ -33,27 +33,66 @@ pub(crate) struct Scenario {
     pub(crate) run: fn(&Machine) -> Outcome,
     /// Whether it judges by the clock, so that nothing else may run on this host meanwhile.
     pub(crate) alone: bool,
+    /// The release on which a run of everything tries it; `None`: on each.
+    pub(crate) only: Option<Release>,
 }
 
-/// A table of scenarios from the paths of their functions. Behind `alone` come those that judge
-/// by the clock.
+/// A table of scenarios from the paths of their functions, a list for each way of running them.
 macro_rules! scenarios {
-    ($($topic:ident :: $name:ident),* ; alone: $($quiet_topic:ident :: $quiet:ident),* $(,)?) => {
-        [
-            $($crate::harness::Scenario {
-                name: concat!(stringify!($topic), "::", stringify!($name)),
-                run: $crate::$topic::$name,
-                alone: false,
-            },)*
-            $($crate::harness::Scenario {
-                name: concat!(stringify!($quiet_topic), "::", stringify!($quiet)),
-                run: $crate::$quiet_topic::$quiet,
-                alone: true,
-            },)*
-        ]
+    ($($way:ident: $($topic:ident :: $name:ident),+;)+) => {
+        [$($($crate::harness::Scenario {
+            name: concat!(stringify!($topic), "::", stringify!($name)),
+            run: $crate::$topic::$name,
+            ..$crate::harness::Scenario::$way()
+        },)+)+]
     };
 }
 pub(crate) use scenarios;
+
+/// The ways in which a scenario is run.
+impl Scenario {
+    /// On each release: what it shows depends on systemd, logind, sshd or the kernel.
+    pub(crate) const fn on_each() -> Self {
+        Self {
+            name: "",
+            run: |_| Ok(()),
+            alone: false,
+            only: None,
+        }
+    }
+
+    /// On Debian 12 alone: what it shows is fairshare's own doing, and the same on the other.
+    pub(crate) const fn on_debian12() -> Self {
+        Self {
+            only: Some(Release::Debian12),
+            ..Self::on_each()
+        }
+    }
+
+    /// On Debian 13 alone, likewise.
+    pub(crate) const fn on_debian13() -> Self {
+        Self {
+            only: Some(Release::Debian13),
+            ..Self::on_each()
+        }
+    }
+
+    /// On each release, while nothing else runs on this host: it judges by the clock.
+    pub(crate) const fn alone() -> Self {
+        Self {
+            alone: true,
+            ..Self::on_each()
+        }
+    }
+
+    /// The same on Debian 13 alone.
+    pub(crate) const fn alone_on_debian13() -> Self {
+        Self {
+            alone: true,
+            ..Self::on_debian13()
+        }
+    }
+}
 
 /// How a scenario went.
 struct Report {
@@ -99,7 +138,17 @@ pub(crate) fn run(scenarios: &[Scenario]) -> ExitCode {
         machine,
         reports: Vec::new(),
     }));
-    let trials = scenarios.iter().map(|&scenario| {
+    // In a kept machine each may be tried by its name.
+    let (tried, elsewhere): (Vec<Scenario>, Vec<Scenario>) = scenarios
+        .iter()
+        .partition(|scenario| is_kept() || scenario.only.is_none_or(|only| only == release));
+    if !elsewhere.is_empty() {
+        println!(
+            "{} more scenarios are for the other release",
+            elsewhere.len()
+        );
+    }
+    let trials = tried.into_iter().map(|scenario| {
         let shared = Arc::clone(&shared);
         Trial::test(format!("{release}::{}", scenario.name), move || {
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,6 +203,10 @@ fn not_run(error: &LabError) -> ExitCode {
     ExitCode::from(NOT_RUN)
 }
 
+fn is_kept() -> bool {
+    env::var_os(KEPT_VARIABLE).is_some_and(|value| value == "1")
+}
+
 fn release() -> Result<Release, LabError> {
     match env::var(RELEASE_VARIABLE) {
         Ok(name) => Ok(name.parse::<Release>()?),
@@ -164,7 +217,7 @@ fn release() -> Result<Release, LabError> {
 /// A machine with fairshare installed.
 fn ready(release: Release) -> Result<Machine, LabError> {
     let progress = Progress::fitting();
-    let keep = env::var_os(KEPT_VARIABLE).is_some_and(|value| value == "1");
+    let keep = is_kept();
     let packages = Packages::built();
     let machine = if keep {
         kept::up(release, progress)?

@@ -25,8 +25,10 @@ pkill -KILL -u alice,bob
 adopted=$(systemctl list-units --plain --no-legend 'fairshare-*' 'fairshare.slice' | cut -d' ' -f1)
 systemctl stop $units $adopted 2>/dev/null
 
-# Files as they were; systemd reads its own again only when they differ.
+# Files as they were; systemd reads its own again only when they differ, for that takes longer than
+# all the rest.
 changed=
+rmdir /run/systemd/system.control /etc/systemd/system.control 2>/dev/null
 for path in /run/systemd/system.control /etc/systemd/system.control \
     /run/systemd/system/fairshared.* /run/systemd/system/user-*; do
     if [ -e "$path" ]; then
@@ -36,8 +38,11 @@ for path in /run/systemd/system.control /etc/systemd/system.control \
 done
 if [ -d "$pristine" ]; then
     cd "$pristine"
-    changed=$changed$(rsync --archive --itemize-changes --delete --relative \
+    restored=$(rsync --archive --itemize-changes --delete --relative \
         pam.d fairshare systemd/system group gshadow nsswitch.conf /etc/)
+    case $restored in
+    *systemd/system*) changed=yes ;;
+    esac
 fi
 rm -rf /run/fairshare /run/fairshare.sock
 find /tmp /var/tmp /home/alice /home/bob -mindepth 1 -maxdepth 1 \
