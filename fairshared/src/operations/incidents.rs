@@ -26,7 +26,7 @@ impl<E: Enforcement> Operations<E> {
             processes: finding.processes,
             times: None,
         };
-        self.history.record(incident);
+        self.history.record(incident, false);
     }
 
     /// `incidents`.
