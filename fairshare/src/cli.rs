@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueHint};
-use fairshare_protocol::{Cpus, DEFAULT_SOCKET, MemorySize, Period, Tasks};
+use fairshare_protocol::{Cpus, DEFAULT_SOCKET, MAX_INCIDENTS, MemorySize, Period, Tasks};
 
 use crate::exit::{self, Exit};
 use crate::names;
@@ -84,6 +84,12 @@ pub(crate) struct Cli {
 enum Command {
     /// Show what you have, what you use of it and what you may ask for
     Status,
+    /// Show what has happened to you because of your limits, the newest first
+    ///
+    /// Programs that were killed or held back, requests that were refused, grants that have ended.
+    /// What happens is told on your terminals at once, and at your next login where you had none.
+    #[command(after_help = "Example: fairshare why --since 1d")]
+    Why(WhyArgs),
     /// Ask for more, or change the grant that you hold
     ///
     /// The figures are absolute: `--cpu 4` is four CPUs altogether. What you do not name stays as
@@ -162,6 +168,25 @@ struct ResizeArgs {
     /// Shrink memory even below what is in use; processes may be killed
     #[arg(long)]
     force: bool,
+}
+
+#[derive(Debug, Args)]
+struct WhyArgs {
+    /// Only what happened in the last so long, such as 2h or 7d
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    since: Option<Period>,
+    /// What happened to this user, for root and administrators: name or UID
+    #[arg(long, value_name = "USER", value_parser = names::uid, value_hint = ValueHint::Username)]
+    user: Option<u32>,
+    /// At most so many, up to 100
+    #[arg(
+        short = 'n',
+        long = "number",
+        value_name = "N",
+        default_value = "10",
+        value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_INCIDENTS))
+    )]
+    number: u32,
 }
 
 #[derive(Debug, Args)]

@@ -43,6 +43,11 @@ pub(crate) fn filled_in(mut reply: Reply) -> Reply {
                 names.fill(Some(stray.uid), &mut stray.user);
             }
         }
+        Reply::IncidentsInfo(info) => {
+            for incident in &mut info.incidents {
+                names.fill(Some(incident.uid), &mut incident.user);
+            }
+        }
         Reply::ExplainInfo(info) => names.fill(Some(info.uid), &mut info.user),
         Reply::PolicyDiffInfo(info) => {
             for change in &mut info.users {
@@ -113,6 +118,8 @@ mod tests {
                 "mem": "1G", "tasks": 1, "since_s": 1, "priority": 0}]}"#,
             r#"{"type": "strays_info", "age_s": 0, "strays": [{"uid": 0, "pid": 1,
                 "command": "a", "cgroup": "/", "running_s": 1}]}"#,
+            r#"{"type": "incidents_info", "incidents": [{"id": 1, "uid": 0, "at": 0,
+                "kind": "lease_ended", "text": ""}]}"#,
             r#"{"type": "explain_info", "uid": 0, "entries": [], "enforce": "on"}"#,
             r#"{"type": "policy_diff_info", "users": [
                 {"uid": 0, "key": "max.cpu", "from": "1", "to": "2"}]}"#,

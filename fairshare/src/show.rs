@@ -9,6 +9,7 @@ mod policy;
 mod queue;
 mod status;
 mod strays;
+mod why;
 
 use fairshare_protocol::{Reply, SessionOpened, UserInfo, printable};
 
@@ -26,6 +27,7 @@ pub(crate) fn reply(reply: &Reply, width: Width) -> String {
         Reply::ListInfo { users } => list(users, width),
         Reply::QueueInfo { entries } => queue::view(entries, width),
         Reply::StraysInfo(info) => strays::view(info, width),
+        Reply::IncidentsInfo(info) => why::view(info, width),
         Reply::ExplainInfo(info) => policy::explained(info, width),
         Reply::PolicyDiffInfo(info) => policy::difference(info, width),
         Reply::SessionOpened(session) => opened(session, width),
@@ -102,6 +104,10 @@ mod tests {
                 "pid": 1, "command": "\u001b[2J", "unit": "\u001b[2J", "cgroup": "/",
                 "running_s": 1}, {"uid": 1, "pid": 1, "command": "a", "cgroup": "\u001b[2J",
                 "running_s": 1}]}"#,
+            r#"{"type": "incidents_info", "incidents": [{"id": 1, "uid": 1, "user": "\u001b[2J",
+                "at": 1, "kind": "oom_kill", "text": "\u001b[2J", "advice": "\u001b[2J",
+                "processes": [{"pid": 1, "command": "\u001b[2J", "mem": "1G", "cpu_s": 1}]}],
+                "blind": ["\u001b[2J"]}"#,
             r#"{"type": "explain_info", "uid": 1, "user": "\u001b[2J", "enforce": "on",
                 "entries": [{"key": "\u001b[2J", "value": "\u001b[2J",
                     "winner": {"place": "\u001b[2J", "path": "\u001b[2J"},

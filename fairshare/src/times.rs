@@ -1,6 +1,6 @@
 //! Lengths of time and times of day, as people say them.
 
-use jiff::{SignedDuration, Zoned};
+use jiff::{SignedDuration, Timestamp, Zoned};
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -38,6 +38,22 @@ pub(crate) fn clock(now: &Zoned, seconds: u64) -> Option<String> {
     Some(then.strftime(format).to_string())
 }
 
+/// When it was, in seconds since 1970, in this process's time zone: `14:02`, or with the day where
+/// that is not today, and with the year where that is another. `None` where the calendar does not
+/// reach so far.
+pub(crate) fn past(now: &Zoned, at: u64) -> Option<String> {
+    let then = Timestamp::from_second(i64::try_from(at).ok()?).ok()?;
+    let then = then.to_zoned(now.time_zone().clone());
+    let format = if then.date() == now.date() {
+        "%H:%M"
+    } else if then.year() == now.year() {
+        "%a %-d %b %H:%M"
+    } else {
+        "%-d %b %Y %H:%M"
+    };
+    Some(then.strftime(format).to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
@@ -70,6 +86,17 @@ mod tests {
         assert_eq!(clock(&now, 7140).unwrap(), "at 15:04");
         assert_eq!(clock(&now, 39_300).unwrap(), "on Wed 25 Nov at 00:00");
         assert_eq!(clock(&now, u64::MAX), None);
+    }
+
+    #[test]
+    fn what_was_today_has_no_date_and_what_was_last_year_has_its_year() {
+        let day = date(2026, 11, 24).at(13, 5, 0, 0);
+        let now = day.to_zoned(TimeZone::UTC).unwrap();
+        let seconds = u64::try_from(now.timestamp().as_second()).unwrap();
+        assert_eq!(past(&now, seconds - 60).unwrap(), "13:04");
+        assert_eq!(past(&now, seconds - 86_400).unwrap(), "Mon 23 Nov 13:05");
+        assert_eq!(past(&now, 1_735_689_600).unwrap(), "1 Jan 2025 00:00");
+        assert_eq!(past(&now, u64::MAX), None);
     }
 
     #[test]

@@ -42,6 +42,7 @@ fn cases(columns: u16) -> trycmd::TestCases {
     cases
         .register_bin("fairshare", Path::new(COMMAND))
         .env("COLUMNS", columns.to_string())
+        .env("TZ", "UTC")
         .env("NO_COLOR", "1");
     cases
 }
@@ -216,6 +217,32 @@ fn processes_outside_of_their_users_slices() {
     transcript_in(40, "strays-narrow.trycmd", answer);
     transcript("no-strays.trycmd", |_| {
         Answer::from(r#"{"type": "strays_info", "strays": [], "age_s": 0}"#)
+    });
+}
+
+const INCIDENTS: &str = concat!(
+    r#"{"type": "incidents_info", "incidents": ["#,
+    r#"{"id": 9, "uid": 90210, "user": "carol", "at": 1735743720, "kind": "oom_kill", "#,
+    r#""text": "python3 (pid 4711) was killed: your processes reached the memory limit of 8G. "#,
+    r#"It held 6.1G. You may have up to 32G.", "advice": "fairshare resize --mem 16G", "#,
+    r#""limit": {"mem": "8G"}, "processes": ["#,
+    r#"{"pid": 4711, "command": "python3", "mem": "6246M", "cpu_s": 75}, "#,
+    r#"{"pid": 4800, "command": "\u001b[2Jsh", "mem": "3M", "cpu_s": 0}], "times": 3}, "#,
+    r#"{"id": 8, "uid": 90210, "user": "carol", "at": 1735743600, "kind": "lease_ended", "#,
+    r#""text": "the lease of your grant has ended: you have 2 CPUs, 8G memory, 4096 tasks from "#,
+    r#"now on, no longer 6 CPUs, 24G memory, 4096 tasks.", "#,
+    r#""advice": "fairshare resize --cpu 6 --mem 24G"}], "#,
+    r#""blind": ["waiting for memory is not noticed: the kernel keeps no pressure figures "#,
+    r#"(psi=1 on its command line)"]}"#,
+);
+
+#[test]
+fn what_has_happened() {
+    let answer = |_: &str| Answer::from(INCIDENTS);
+    transcript("why.trycmd", answer);
+    transcript_in(40, "why-narrow.trycmd", answer);
+    transcript("why-nothing.trycmd", |_| {
+        Answer::from(r#"{"type": "incidents_info", "incidents": []}"#)
     });
 }
 

@@ -147,6 +147,15 @@ impl Ceiling {
 }
 
 impl SliceCgroup {
+    /// The processes of a cgroup by its path in the tree, such as that of a login in the slice; at
+    /// most so many, and none where it is not there.
+    pub(crate) fn processes_in(&self, cgroup: &str, most: usize) -> Vec<u32> {
+        let folder = self.root.join(cgroup.trim_start_matches('/'));
+        let text = kernel_file::read(&folder.join("cgroup.procs")).unwrap_or_default();
+        let numbers = text.lines().take(most);
+        numbers.filter_map(|number| number.parse().ok()).collect()
+    }
+
     /// Tells this cgroup from an earlier one of the same name.
     pub(crate) fn inode(&self) -> u64 {
         self.inode

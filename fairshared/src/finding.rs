@@ -14,6 +14,17 @@ pub(crate) struct Finding {
     pub(crate) processes: Vec<IncidentProcess>,
 }
 
+impl Finding {
+    /// One about which the user's processes say nothing.
+    pub(crate) fn bare(uid: u32, what: What) -> Self {
+        Self {
+            uid,
+            what,
+            processes: Vec::new(),
+        }
+    }
+}
+
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {

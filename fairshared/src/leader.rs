@@ -10,7 +10,11 @@ use std::path::Path;
 use fairshare_core::ledger::Leader;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
+use crate::cgroup::SliceCgroup;
 use crate::{descriptor, kernel_file};
+
+/// Processes of a login that are looked at. Its shell is one of the first.
+const MOST_OF_A_LOGIN: usize = 64;
 
 /// A process at the moment it was looked at.
 #[derive(Debug)]
@@ -83,11 +87,30 @@ impl Process {
         login_id(&self.cgroup)
     }
 
+    /// Whether a process of the login that it leads is on a terminal: a person works there. Files
+    /// that are copied have none.
+    ///
+    /// It is not told a shell from a command for which a terminal was asked: only the memory of the
+    /// process says that, which may be made such that reading it never ends.
+    pub(crate) fn has_terminal_in(&self, slice: &SliceCgroup) -> bool {
+        let processes = slice.processes_in(&self.cgroup, MOST_OF_A_LOGIN);
+        processes
+            .into_iter()
+            .any(|pid| read_proc(pid, "stat").is_ok_and(|stat| has_terminal(&stat)))
+    }
+
     /// Waits until the process is gone. Without an event nothing runs.
     pub(crate) async fn gone(self) -> io::Result<()> {
         // The kernel makes a pidfd readable when the process has ended: pidfd_open(2).
         descriptor::readable(self.pidfd).await
     }
+}
+
+/// Field 7 of `/proc/PID/stat` is the controlling terminal, 0 for none.
+fn has_terminal(stat: &str) -> bool {
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields);
+    let terminal = fields.and_then(|fields| fields.split_whitespace().nth(4));
+    terminal.is_some_and(|number| number != "0")
 }
 
 fn read_proc(pid: u32, file: &str) -> io::Result<String> {

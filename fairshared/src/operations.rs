@@ -7,10 +7,13 @@
 mod changes;
 mod enforcing;
 mod explaining;
+mod folds;
 mod happening;
 mod history;
+mod incident_words;
 mod incidents;
 mod knowing;
+mod notices;
 mod present;
 mod reloading;
 mod reports;
@@ -35,11 +38,11 @@ use crate::history::History;
 use crate::people::People;
 use crate::policy_source::PolicySource;
 use crate::strays::Finder;
-use crate::terminal::Terminals;
+use crate::terminal::{Terminals, Told};
 use crate::turns::Turns;
 
 /// Tells a user, the leaders of whose sessions these are, something where they work.
-pub(crate) type Voice = Box<dyn Fn(u32, &[u32], &str) + Send + Sync>;
+pub(crate) type Voice = Box<dyn Fn(u32, &[u32], &str) -> Told + Send + Sync>;
 
 /// Everything that operations work on.
 pub(crate) struct Operations<E> {
@@ -62,6 +65,7 @@ pub(crate) struct Operations<E> {
     waiters: waiting::Waiters,
     strays: strays::Strays,
     history: History,
+    folds: folds::Folds,
     voice: Voice,
 }
 
@@ -93,6 +97,7 @@ impl<E: Enforcement> Operations<E> {
         let voice = move |uid, leaders: &[u32], text: &str| {
             let told = terminals.tell(uid, leaders, text, clock::millis());
             debug!(uid, "{told:?}: {text}");
+            told
         };
         let voice = Box::new(voice);
         Self::with_voice(book, enforcement, people, source, finder, watching, voice)
@@ -123,6 +128,7 @@ impl<E: Enforcement> Operations<E> {
             waiters: waiting::Waiters::default(),
             strays: strays::Strays::new(finder),
             history: History::default(),
+            folds: folds::Folds::default(),
             voice,
         })
     }

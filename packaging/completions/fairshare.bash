@@ -49,6 +49,9 @@ _fairshare() {
             fairshare,strays)
                 cmd="fairshare__subcmd__strays"
                 ;;
+            fairshare,why)
+                cmd="fairshare__subcmd__why"
+                ;;
             fairshare__subcmd__policy,diff)
                 cmd="fairshare__subcmd__policy__subcmd__diff"
                 ;;
@@ -71,7 +74,7 @@ _fairshare() {
 
     case "${cmd}" in
         fairshare)
-            opts="-h -V --json --socket --timeout --help --version status resize renew release list queue strays policy set doctor session"
+            opts="-h -V --json --socket --timeout --help --version status why resize renew release list queue strays policy set doctor session"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -497,6 +500,44 @@ _fairshare() {
                 return 0
             fi
             case "${prev}" in
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fairshare__subcmd__why)
+            opts="-n -h --since --user --number --json --socket --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --user)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --number)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -5,7 +5,9 @@ use std::fmt;
 use std::io::Write;
 
 use fairshare_protocol::printable;
-use pam::constants::{PAM_ERROR_MSG, PAM_SILENT, PamFlag, PamResultCode};
+use pam::constants::{
+    PAM_ERROR_MSG, PAM_SILENT, PAM_TEXT_INFO, PamFlag, PamMessageStyle, PamResultCode,
+};
 use pam::conv::Conv;
 use pam::items::{Service, User};
 use pam::module::PamHandle;
@@ -19,6 +21,10 @@ const ROOT: &CStr = c"root";
 /// The longest line for the log, in characters. What a daemon or a user's name brings in beyond it
 /// is cut.
 const LONGEST_LINE: usize = 512;
+
+/// The longest line that the user is shown, in characters. It may break on a terminal, once or
+/// twice.
+const LONGEST_NOTICE: usize = 256;
 
 /// The longest line about a fault, in bytes.
 const SHORT_LINE: usize = 160;
@@ -130,15 +136,32 @@ impl<'a> Call<'a> {
         ffi::take_remembered(self.handle)
     }
 
-    /// Shows the user a sentence by the host's conversation, unless the host asked for silence. A
-    /// host that has none, or fails at it, shows nothing.
+    /// Whether the host lets its modules speak to the user.
+    pub(crate) fn may_inform(&self) -> bool {
+        self.flags & PAM_SILENT == 0
+    }
+
+    /// Tells the user why they are refused, by the host's conversation.
     pub(crate) fn tell(&self, sentence: &str) {
-        if self.flags & PAM_SILENT != 0 {
+        self.show(PAM_ERROR_MSG, sentence);
+    }
+
+    /// Tells the user something by the host's conversation: one line, cut and without control
+    /// characters.
+    pub(crate) fn inform(&self, line: &str) {
+        let line: String = printable(line).chars().take(LONGEST_NOTICE).collect();
+        self.show(PAM_TEXT_INFO, &line);
+    }
+
+    /// Shows the user a sentence, unless the host asked for silence. A host that has no conversation,
+    /// or fails at it, shows nothing.
+    fn show(&self, style: PamMessageStyle, sentence: &str) {
+        if !self.may_inform() {
             return;
         }
         let conversation: Option<Conv<'_>> = self.handle.get_item().ok().flatten();
         if let Some(conversation) = conversation {
-            let _ = conversation.send(PAM_ERROR_MSG, sentence);
+            let _ = conversation.send(style, sentence);
         }
     }
 }

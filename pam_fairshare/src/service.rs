@@ -25,6 +25,21 @@ pub(crate) fn opens_a_login(service: &CStr) -> bool {
     !NOT_A_LOGIN.contains(&service)
 }
 
+/// Services whose conversation reaches the person who logs in, and nobody else.
+///
+/// * `sshd` collects what it is told while the session opens, before it knows of a terminal, and
+///   shows it only before a login shell on one: not to a command, a subsystem such as sftp, or a user
+///   with `~/.hushlogin` (OpenSSH, `session.c`: `do_login`, `check_quietlogin`).
+/// * `login` and `remote` are `login(1)`, which has the terminal already.
+///
+/// A display manager may make a window of each line that has to be clicked away; cron mails what it
+/// is told, or nothing. They are not in the list, and neither is what nobody has tried.
+const REACHES_A_PERSON: &[&CStr] = &[c"sshd", c"login", c"remote"];
+
+pub(crate) fn reaches_a_person(service: &CStr) -> bool {
+    REACHES_A_PERSON.contains(&service)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,6 +51,23 @@ mod tests {
         }
         for service in [c"sshd", c"login", c"cron", c"gdm-password", c"sudoers", c""] {
             assert!(opens_a_login(service), "{service:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_services_listed_show_what_was_missed() {
+        for service in REACHES_A_PERSON {
+            assert!(reaches_a_person(service), "{service:?}");
+        }
+        for service in [
+            c"cron",
+            c"su",
+            c"sudo",
+            c"systemd-user",
+            c"gdm-password",
+            c"",
+        ] {
+            assert!(!reaches_a_person(service), "{service:?}");
         }
     }
 }

@@ -11,10 +11,13 @@ use crate::config;
 use crate::ffi;
 use crate::hook::Failure;
 use crate::outcome::Outcome;
-use crate::service::opens_a_login;
+use crate::service::{opens_a_login, reaches_a_person};
 
 /// The longest part of a name that goes into a request or a message, in characters.
 const LONGEST_NAME: usize = 64;
+
+/// The most lines about what the user has missed.
+const MOST_NOTICES: usize = 5;
 
 /// Opens a session: asks the daemon for limits and waits until they hold.
 pub(crate) fn open(call: &mut Call<'_>) -> Result<Outcome, Failure> {
@@ -47,7 +50,7 @@ pub(crate) fn open(call: &mut Call<'_>) -> Result<Outcome, Failure> {
         service: call.service().map(shown),
         // The client fills in what is left of the timeout.
         wait_ms: None,
-        notices: false,
+        notices: call.may_inform() && call.service().is_some_and(reaches_a_person),
     };
     let client = Client::new(config.socket, config.timeout);
     let opened = match client
@@ -63,6 +66,7 @@ pub(crate) fn open(call: &mut Call<'_>) -> Result<Outcome, Failure> {
         }
     };
     hand_over(call, &opened);
+    inform(call, &opened.notices);
     if config.debug {
         let line = format!(
             "session {} of UID {uid} has {}",
@@ -118,6 +122,14 @@ fn hand_over(call: &mut Call<'_>, opened: &SessionOpened) {
     if let Err(code) = call.remember(opened.session) {
         let line = format!("cannot keep session {}: {code:?}, ignoring", opened.session);
         call.log(Priority::Warning, &line);
+    }
+}
+
+/// Shows the user what they have missed. The host decides what becomes of it: sshd shows it where a
+/// shell on a terminal follows, and to nobody else.
+fn inform(call: &Call<'_>, notices: &[String]) {
+    for notice in notices.iter().take(MOST_NOTICES) {
+        call.inform(notice);
     }
 }
 

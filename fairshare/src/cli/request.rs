@@ -1,7 +1,7 @@
 //! From what was typed to what is asked of the daemon.
 
 use fairshare_protocol::{
-    CloseSession, Explain, OpenSession, Release, Renew, Request, Resize, Set, Wait, Wish,
+    CloseSession, Explain, Incidents, OpenSession, Release, Renew, Request, Resize, Set, Wait, Wish,
 };
 
 use super::{Cli, Command, DoctorArgs, PolicyAction, SessionAction, WishArgs};
@@ -20,6 +20,11 @@ impl Cli {
         match &self.command {
             Some(Command::Doctor(_)) => Request::About,
             None | Some(Command::Status) => Request::Status,
+            Some(Command::Why(args)) => Request::Incidents(Incidents {
+                uid: args.user,
+                since: args.since,
+                limit: Some(args.number),
+            }),
             Some(Command::Resize(args)) => Request::Resize(Resize {
                 wish: args.wish.read(),
                 lease: args.lease.lease,
@@ -96,6 +101,11 @@ mod tests {
             ("fairshare list", r#"{"type":"list"}"#),
             ("fairshare queue", r#"{"type":"queue"}"#),
             ("fairshare strays", r#"{"type":"strays"}"#),
+            ("fairshare why", r#"{"type":"incidents","limit":10}"#),
+            (
+                "fairshare why --since 1d --user root -n 3",
+                r#"{"type":"incidents","uid":0,"since":"1d","limit":3}"#,
+            ),
             (
                 "fairshare resize --cpu 1.5 --mem 512M --tasks 300",
                 r#"{"type":"resize","cpu":1.5,"mem":"512M","tasks":300}"#,

@@ -14,6 +14,8 @@ use crate::authorise::{Caller, sees_everybody};
 use crate::book::{Asked, Book};
 use crate::decision::{Decision, Verdict};
 use crate::enforcement::{Applied, Enforcement};
+use crate::finding::{Finding, What};
+use crate::terminal::Told;
 use crate::turns::Turn;
 
 impl<E: Enforcement> Operations<E> {
@@ -21,7 +23,7 @@ impl<E: Enforcement> Operations<E> {
     pub(crate) async fn request(self: Arc<Self>, caller: Caller, wish: Wish) -> Reply {
         let uid = caller.uid;
         let decide = move |book: &mut Book, used| book.request(uid, &wish, used);
-        let order = Order::new(caller, uid, "request_resources", wish.to_string());
+        let order = Order::new(caller, uid, "request_resources", wish.to_string(), wish);
         self.change(order, decide, move |change, _, applied| {
             let Allocation { cpu, mem, tasks } = change.to();
             let tasks = wish.tasks.map(|_| tasks);
@@ -39,7 +41,7 @@ impl<E: Enforcement> Operations<E> {
     pub(crate) async fn resize(self: Arc<Self>, caller: Caller, resize: Resize) -> Reply {
         let uid = caller.uid;
         let decide = move |book: &mut Book, used| book.resize(uid, &terms(&resize, used));
-        let order = Order::new(caller, uid, "resize", resize.wish.to_string());
+        let order = Order::new(caller, uid, "resize", resize.wish.to_string(), resize.wish);
         self.change(order, decide, allocated).await
     }
 
@@ -51,7 +53,7 @@ impl<E: Enforcement> Operations<E> {
         wait: Wait,
     ) -> Outcome {
         let uid = caller.uid;
-        let order = Order::new(caller, uid, "resize", resize.wish.to_string());
+        let order = Order::new(caller, uid, "resize", resize.wish.to_string(), resize.wish);
         let _turn = match self.turn(uid).await {
             Ok(turn) => turn,
             Err(reply) => return Outcome::Answered(reply),
@@ -88,7 +90,13 @@ impl<E: Enforcement> Operations<E> {
     /// `renew`. Nothing is to be enforced.
     pub(crate) async fn renew(self: Arc<Self>, caller: Caller, renew: Renew) -> Reply {
         let uid = caller.uid;
-        let order = Order::new(caller, uid, "renew", format!("for {}", renew.lease));
+        let order = Order::new(
+            caller,
+            uid,
+            "renew",
+            format!("for {}", renew.lease),
+            Wish::default(),
+        );
         let _turn = match self.turn(uid).await {
             Ok(turn) => turn,
             Err(reply) => return reply,
@@ -134,7 +142,7 @@ impl<E: Enforcement> Operations<E> {
             };
             book.set(uid, &terms)
         };
-        let order = Order::new(caller, uid, "set", wish.to_string());
+        let order = Order::new(caller, uid, "set", wish.to_string(), wish);
         self.change(order, decide, move |change, now, applied| {
             let rest = rest(change, now, applied);
             format!("User {uid} has {}{rest}", change.to())
@@ -146,7 +154,7 @@ impl<E: Enforcement> Operations<E> {
     pub(crate) async fn release(self: Arc<Self>, caller: Caller, release: Release) -> Reply {
         let uid = release.uid.unwrap_or(caller.uid);
         let decide = move |book: &mut Book, used| book.release(uid, used, release.force);
-        let order = Order::new(caller, uid, "release", String::new());
+        let order = Order::new(caller, uid, "release", String::new(), Wish::default());
         self.change(order, decide, |change, _, applied| {
             format!(
                 "Grant returned; allocation is the default: {}{}",
@@ -244,6 +252,15 @@ impl<E: Enforcement> Operations<E> {
         }
         let mut reply = reply_to(refusal, now);
         order.log_refusal(&reply.error);
+        if order.caller.uid == order.uid && is_for_want(refusal) {
+            let what = What::Refused {
+                wish: order.asked,
+                sentence: reply.error.clone(),
+            };
+            // The reply tells.
+            let finding = Finding::bare(order.uid, what);
+            self.found_and_told(finding, Told::On(1)).await;
+        }
         if named {
             for holder in &mut reply.holders {
                 let uid = holder.uid;
@@ -264,13 +281,30 @@ impl<E: Enforcement> Operations<E> {
             .book
             .with(move |book| book.ledger().account(uid).cloned());
         if let Some(account) = account.await {
-            self.tell(
-                &account,
-                uid,
-                &words::set_by_other(change.from, change.to()),
-            );
+            let (grant, now) = (change.from, change.to());
+            let told = self.tell(&account, uid, &words::set_by_other(grant, now));
+            // Who gets more has lost nothing.
+            if now.cpu < grant.cpu || now.mem < grant.mem || now.tasks < grant.tasks {
+                let why = "an administrator has taken your grant, or a part of it".to_owned();
+                let what = What::Reclaimed { why, grant, now };
+                self.found_and_told(Finding::bare(uid, what), told).await;
+            }
         }
     }
+}
+
+/// Whether policy, the machine or a budget does not give what was asked for. The rest is a request
+/// that cannot be meant so.
+fn is_for_want(refusal: &Refusal) -> bool {
+    matches!(
+        refusal,
+        Refusal::AboveMaximum(_)
+            | Refusal::NoCapacity(_)
+            | Refusal::NeverFits(_)
+            | Refusal::OthersWait { .. }
+            | Refusal::LeaseTooLong { .. }
+            | Refusal::QueueFull
+    )
 }
 
 /// What the book has decided, with what its reply needs.
@@ -303,15 +337,18 @@ struct Order {
     uid: u32,
     request: &'static str,
     wish: String,
+    /// The figures of it.
+    asked: Wish,
 }
 
 impl Order {
-    fn new(caller: Caller, uid: u32, request: &'static str, wish: String) -> Self {
+    fn new(caller: Caller, uid: u32, request: &'static str, wish: String, asked: Wish) -> Self {
         Self {
             caller,
             uid,
             request,
             wish,
+            asked,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fairshare_core::ledger::{Account, Change, Event, GaveUp, Moment, Ticket};
-use fairshare_protocol::{ErrorCode, MemorySize, Reply};
+use fairshare_protocol::{ErrorCode, MemorySize, Reply, Wish};
 use tokio::sync::mpsc;
 
 use super::{Operations, words};
@@ -13,6 +13,8 @@ use crate::book::Used;
 use crate::cgroup::MemoryUse;
 use crate::decision::{Decision, Verdict};
 use crate::enforcement::{Enforcement, EnforcementError};
+use crate::finding::{Finding, What};
+use crate::terminal::Told;
 
 impl<E: Enforcement> Operations<E> {
     /// Carries out what happens, for as long as the daemon runs.
@@ -111,11 +113,18 @@ impl<E: Enforcement> Operations<E> {
             }
         }
         if account.grant().is_none() {
-            self.tell(
-                &account,
-                uid,
-                &words::ended(&account, why, change.from, held),
-            );
+            let line = words::ended(&account, why, change.from, held);
+            let told = self.tell(&account, uid, &line);
+            let (grant, now) = (change.from, account.allocation());
+            let what = match request {
+                "lease" => What::LeaseEnded { grant, now },
+                _ => What::Reclaimed {
+                    why: why.to_owned(),
+                    grant,
+                    now,
+                },
+            };
+            self.found_and_told(Finding::bare(uid, what), told).await;
         }
     }
 
@@ -199,7 +208,12 @@ impl<E: Enforcement> Operations<E> {
         let message = format!("The request waits no longer: {why}");
         self.waiters.end(ticket, Reply::error(code, message));
         if let Some((account, _)) = self.account(uid).await {
-            self.tell(&account, uid, &words::gave_up(&why));
+            let told = self.tell(&account, uid, &words::gave_up(&why));
+            let what = What::Refused {
+                wish: Wish::default(),
+                sentence: why,
+            };
+            self.found_and_told(Finding::bare(uid, what), told).await;
         }
     }
 
@@ -220,9 +234,14 @@ impl<E: Enforcement> Operations<E> {
 
     /// Tells a user something on every terminal of theirs: whoever waits may have put the command
     /// into the background, and work in another window.
-    pub(super) fn tell(&self, account: &Account, uid: u32, text: &str) {
+    pub(super) fn tell(&self, account: &Account, uid: u32, text: &str) -> Told {
         let sessions = account.sessions().values();
         let leaders: Vec<u32> = sessions.map(|session| session.leader.pid).collect();
-        (self.voice)(uid, &leaders, &format!("fairshare: {text}"));
+        self.tell_leaders(uid, &leaders, text)
+    }
+
+    /// The same for a user who is in no ledger, or whose leaders are known.
+    pub(super) fn tell_leaders(&self, uid: u32, leaders: &[u32], text: &str) -> Told {
+        (self.voice)(uid, leaders, &format!("fairshare: {text}"))
     }
 }

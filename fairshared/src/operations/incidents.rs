@@ -1,44 +1,141 @@
 //! What happens to users because of their limits: told in words, kept, and shown when asked.
 
-use fairshare_protocol::{
-    Incident, IncidentKind, Incidents, IncidentsInfo, MAX_INCIDENTS, Reply, Wish,
-};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use fairshare_protocol::{Incident, IncidentKind, Incidents, IncidentsInfo, MAX_INCIDENTS, Reply};
+use tracing::{debug, info};
 
 use super::Operations;
+use super::folds::{Again, Like, goes_on};
+use super::incident_words::Words;
+use crate::clock;
 use crate::enforcement::Enforcement;
 use crate::finding::{Finding, What};
+use crate::terminal::Told;
+
+/// The most processes that an incident names.
+const MOST_PROCESSES: usize = 5;
 
 impl<E: Enforcement> Operations<E> {
-    /// Something has happened to a user: it is put into words, kept and told.
-    #[expect(dead_code, reason = "nothing is found yet")]
+    /// Something has happened to a user: it is put into words, told and kept.
     pub(crate) async fn found(&self, finding: Finding) {
-        let uid = finding.uid;
-        let user = self.book.with(move |book| book.person(uid).name.clone());
+        self.digest(finding, None).await;
+    }
+
+    /// The same where the user has been told already, or it was tried.
+    pub(super) async fn found_and_told(&self, finding: Finding, told: Told) {
+        self.digest(finding, Some(told)).await;
+    }
+
+    async fn digest(&self, finding: Finding, told: Option<Told>) {
+        let (uid, kind) = (finding.uid, kind(&finding.what));
+        // Before anything is asked for: of a storm nearly all ends here.
+        if goes_on(kind) {
+            let like = Like::new(uid, kind, "");
+            if let Some(again) = self.folds.again(like, clock::millis(), true) {
+                self.count(uid, again, false);
+                return;
+            }
+        }
+        let looked_up = self.book.with(move |book| {
+            let account = book.ledger().account(uid).cloned();
+            (account, book.person(uid).name.clone())
+        });
+        let (account, name) = looked_up.await;
+        let words = Words::of(&finding, account.as_ref());
+        let like = Like::new(uid, kind, &words.text);
+        let again = self.folds.again(like, clock::millis(), false);
+        let told = match (told, again) {
+            (Some(told), _) => told,
+            (None, Some(Again { tell: false, .. })) => Told::TooOften,
+            (None, again) => {
+                let text = words.line(again.map_or(1, |again| again.times));
+                match &account {
+                    Some(account) => self.tell(account, uid, &text),
+                    None => self.tell_leaders(uid, &[], &text),
+                }
+            }
+        };
+        if let Some(again) = again {
+            self.count(uid, again, is_seen(told));
+            return;
+        }
         let incident = Incident {
             id: 0,
             uid,
-            user: user.await,
-            at: 0,
-            kind: kind(&finding.what),
-            text: String::new(),
-            advice: None,
-            limit: Wish::default(),
+            user: name,
+            at: seconds_since_1970(),
+            kind,
+            text: words.text,
+            advice: words.advice,
+            limit: words.limit,
             processes: finding.processes,
             times: None,
         };
-        self.history.record(incident, false);
+        self.keep(incident, like, told);
     }
 
-    /// `incidents`.
+    fn keep(&self, mut incident: Incident, like: Like, told: Told) {
+        incident.processes.truncate(MOST_PROCESSES);
+        let (uid, incident_kind) = (incident.uid, word(incident.kind));
+        let terminals = match told {
+            Told::On(terminals) => terminals,
+            Told::TooOften => 0,
+        };
+        let text = incident.text.clone();
+        // Of the daemon's own decisions the log has a line already.
+        if goes_on(incident.kind) {
+            info!(
+                incident = incident_kind,
+                uid, terminals, "incident {incident_kind}: user {uid}: {text}"
+            );
+        } else {
+            debug!(
+                incident = incident_kind,
+                uid, terminals, "incident {incident_kind}: user {uid}: {text}"
+            );
+        }
+        let id = self.history.record(incident, is_seen(told));
+        self.folds.begin(like, id, clock::millis());
+    }
+
+    fn count(&self, uid: u32, again: Again, told: bool) {
+        if again.write {
+            debug!(uid, times = again.times, "incident {} again", again.id);
+            self.history.again(uid, again.id, again.times, told);
+        }
+    }
+
+    /// `incidents`. Whoever asks for their own knows of them from then on.
     pub(crate) async fn incidents(&self, asked: Incidents, caller: u32) -> Reply {
         let most = asked.limit.unwrap_or(MAX_INCIDENTS).min(MAX_INCIDENTS);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let uid = asked.uid.unwrap_or(caller);
+        let since = asked.since.map_or(0, |since| {
+            seconds_since_1970().saturating_sub(since.seconds())
+        });
+        for (id, times) in self.folds.unwritten(uid) {
+            self.history.again(uid, id, times, false);
+        }
+        let incidents = self.history.incidents(uid, since, most).await;
+        if let Some(newest) = incidents.first().filter(|_| uid == caller) {
+            self.history.mark_told(uid, newest.id);
+        }
         Reply::IncidentsInfo(IncidentsInfo {
-            incidents: self.history.incidents(uid, 0, most).await,
+            incidents,
             blind: Vec::new(),
         })
     }
+}
+
+/// Whether it is on a terminal of the user's.
+fn is_seen(told: Told) -> bool {
+    matches!(told, Told::On(1..))
+}
+
+pub(super) fn seconds_since_1970() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }
 
 fn kind(what: &What) -> IncidentKind {
@@ -51,5 +148,20 @@ fn kind(what: &What) -> IncidentKind {
         What::LeaseEnded { .. } => IncidentKind::LeaseEnded,
         What::Reclaimed { .. } => IncidentKind::GrantReclaimed,
         What::PolicyChanged { .. } => IncidentKind::PolicyChanged,
+    }
+}
+
+/// The kind for the log, as it is on the wire.
+fn word(kind: IncidentKind) -> &'static str {
+    match kind {
+        IncidentKind::OomKill => "oom_kill",
+        IncidentKind::CpuThrottled => "cpu_throttled",
+        IncidentKind::TasksLimit => "tasks_limit",
+        IncidentKind::MemoryPressure => "memory_pressure",
+        IncidentKind::RequestRefused => "request_refused",
+        IncidentKind::LeaseEnded => "lease_ended",
+        IncidentKind::GrantReclaimed => "grant_reclaimed",
+        IncidentKind::PolicyChanged => "policy_changed",
+        IncidentKind::Unknown => "unknown",
     }
 }

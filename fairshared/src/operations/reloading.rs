@@ -12,6 +12,7 @@ use tracing::{error, info, warn};
 use super::Operations;
 use crate::decision::{Decision, Verdict};
 use crate::enforcement::Enforcement;
+use crate::finding::{Finding, What};
 use crate::policy_file::{Loaded, PolicyFault};
 use crate::service_manager;
 
@@ -123,7 +124,10 @@ impl<E: Enforcement> Operations<E> {
         let changes = self.book.with(move |book| book.set_policy(policy)).await;
         let mut users: BTreeSet<u32> = changes.iter().map(|(uid, _)| *uid).collect();
         let count = users.len();
+        let mut findings = Vec::with_capacity(count);
         for (uid, change) in changes {
+            let (from, to) = (change.from, change.to());
+            findings.push(Finding::bare(uid, What::PolicyChanged { from, to }));
             Decision::new("reload", Verdict::Granted, uid)
                 .by(0)
                 .from(change.from)
@@ -147,6 +151,12 @@ impl<E: Enforcement> Operations<E> {
         tokio::spawn(async move {
             for uid in users {
                 this.look_at(uid).await;
+            }
+            // When what they are told holds. Where nothing is set, nothing has changed for them.
+            for finding in findings {
+                if !this.lets_be(finding.uid).await {
+                    this.found(finding).await;
+                }
             }
             // Who is in which group, and who is exempt, is asked anew, one after the other: this is
             // nobody's login.

@@ -100,10 +100,15 @@ impl<E: Enforcement> Operations<E> {
             Ok(applied) => {
                 decision(Verdict::Granted).log();
                 let allocation = figures_that_hold(limits.allocation, &applied.enforced);
+                let notices = if open.notices && !opened.again {
+                    self.notices(uid, leader, client_waits).await
+                } else {
+                    Vec::new()
+                };
                 Reply::SessionOpened(SessionOpened {
                     session,
                     allocation,
-                    notices: Vec::new(),
+                    notices,
                     environment: BTreeMap::new(),
                 })
             }

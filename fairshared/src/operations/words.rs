@@ -87,7 +87,7 @@ pub(super) fn set_by_other(from: Allocation, to: Allocation) -> String {
 }
 
 /// The command for an allocation: what differs from the default.
-fn typed(account: &Account, wanted: Allocation) -> String {
+pub(super) fn typed(account: &Account, wanted: Allocation) -> String {
     let default = account.entitlement().default;
     let mut parts = vec!["fairshare resize".to_owned()];
     if wanted.cpu != default.cpu {

@@ -5,7 +5,8 @@ use std::path::Path;
 use fairshare_protocol::Request;
 
 use crate::login::{
-    FIGURES, LOG_DEBUG, LOG_ERR, LOG_NOTICE, LOG_WARNING, Login, PERM_DENIED, SUCCESS, USER, daemon,
+    FIGURES, LOG_DEBUG, LOG_ERR, LOG_NOTICE, LOG_WARNING, Login, OPENED, PERM_DENIED, SUCCESS,
+    USER, daemon,
 };
 use crate::peer::Peer;
 
@@ -44,6 +45,79 @@ fn a_session_is_opened_for_the_user_and_closed_by_its_number() {
 
     let close = r#"{"type": "close_session", "session": 7}"#;
     assert_eq!(requests.recv().unwrap(), close);
+}
+
+/// A daemon that has these lines to tell, in JSON's words.
+fn daemon_that_tells(lines: &[&str]) -> Peer {
+    let opened = OPENED.trim_end().trim_end_matches('}');
+    let lines: Vec<String> = lines.iter().map(|line| format!("\"{line}\"")).collect();
+    let notices = lines.join(", ");
+    Peer::answering(format!("{opened}, \"notices\": [{notices}]}}\n"))
+}
+
+#[test]
+fn what_was_missed_is_shown_by_the_conversation_cut_and_clean() {
+    let long = "é".repeat(5000);
+    let lines = [
+        r"fairshare: \u001b[2Jyour lease has ended\n",
+        &long,
+        "3",
+        "4",
+        "5",
+        "6",
+    ];
+    let daemon = daemon_that_tells(&lines);
+    let report = Login::new(daemon.path(), "").option("leave-open").run();
+    assert_eq!(report.codes("open"), [SUCCESS]);
+    let info = |text: &str| format!("4 {text}");
+    let expected = [
+        info("fairshare: \u{fffd}[2Jyour lease has ended\u{fffd}"),
+        info(&"é".repeat(256)),
+        info("3"),
+        info("4"),
+        info("5"),
+    ];
+    assert_eq!(report.messages(), expected);
+    assert_eq!(report.environment(), FIGURES);
+    assert_eq!(report.log(), []);
+}
+
+#[test]
+fn only_a_service_that_reaches_a_person_asks_for_what_was_missed() {
+    for (service, option, asks) in [
+        ("sshd", "", true),
+        ("login", "", true),
+        ("remote", "", true),
+        ("sshd", "silent", false),
+        ("cron", "", false),
+        ("gdm-password", "", false),
+    ] {
+        let (daemon, requests) = daemon();
+        let login = Login::new(daemon.path(), "").service(service);
+        let login = if option.is_empty() {
+            login
+        } else {
+            login.option(option)
+        };
+        login.run();
+        let open = requests.recv().unwrap();
+        assert_eq!(
+            open.contains("\"notices\": true"),
+            asks,
+            "{service} {option}: {open}"
+        );
+    }
+}
+
+#[test]
+fn a_host_that_asks_for_silence_or_has_no_conversation_shows_nothing() {
+    for option in ["silent", "mute"] {
+        let daemon = daemon_that_tells(&["fairshare: your lease has ended"]);
+        let report = Login::new(daemon.path(), "").option(option).run();
+        assert_eq!(report.codes("open"), [SUCCESS], "{option}");
+        assert_eq!(report.messages(), Vec::<&str>::new(), "{option}");
+        assert_eq!(report.environment(), FIGURES, "{option}");
+    }
 }
 
 #[test]

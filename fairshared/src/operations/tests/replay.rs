@@ -195,7 +195,7 @@ impl Machine {
             let systemd = Systemd::start_at(&socket, cgroups, &run, events);
             let (book, _, happened) = BookHandle::start(book);
             let people = People::new(Names::of_script(self.path("worker")));
-            let voice = Box::new(|_, _: &[u32], _: &str| {});
+            let voice = Box::new(|_, _: &[u32], _: &str| Told::On(1));
             let finder = Finder::new(&self.path("proc"), &self.systemd.cgroups());
             let operations =
                 Operations::with_voice(book, systemd, people, source, finder, false, voice);

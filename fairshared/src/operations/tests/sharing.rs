@@ -52,6 +52,7 @@ impl World {
         let told = Arc::clone(told);
         let voice = move |uid, _: &[u32], text: &str| {
             told.lock().unwrap().push((uid, text.to_owned()));
+            Told::On(1)
         };
         let operations = Operations::with_voice(
             book,
