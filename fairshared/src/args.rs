@@ -38,6 +38,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", default_value = "/run/fairshare")]
     state_dir: PathBuf,
 
+    /// Folder for what has happened and what was used, which survives the machine's restarts
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/fairshare")]
+    history_dir: PathBuf,
+
     /// Where the kernel's cgroup v2 tree is mounted
     #[arg(long, value_name = "DIR", default_value = "/sys/fs/cgroup")]
     cgroup_root: PathBuf,
@@ -86,6 +90,11 @@ impl Args {
         &self.state_dir
     }
 
+    /// The folder for the history.
+    pub(crate) fn history_dir(&self) -> &Path {
+        &self.history_dir
+    }
+
     /// The root of the cgroup tree.
     pub(crate) fn cgroup_root(&self) -> &Path {
         &self.cgroup_root
@@ -123,6 +132,10 @@ mod tests {
                 (
                     "/run/fairshare/",
                     "the record of sessions, grants and leases, until the machine ends",
+                ),
+                (
+                    "/var/lib/fairshare/history.db",
+                    "what has happened and what was used",
                 ),
             ],
             see_also: &[

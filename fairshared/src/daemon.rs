@@ -18,6 +18,7 @@ use crate::args::Args;
 use crate::book::{Book, BookHandle};
 use crate::cgroup::CgroupTree;
 use crate::enforcement::systemd::{BusEvent, Systemd};
+use crate::history::History;
 use crate::listener::Listener;
 use crate::names::{Names, OWN_PROGRAM};
 use crate::operations::Operations;
@@ -143,7 +144,16 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     let systemd = Systemd::start(scheme, cgroups, args.systemd_dir(), bus_sender);
     let (book, mut book_owner, happened) = BookHandle::start(book);
     let watched = service_manager::stay_alive(book.clone());
-    let operations = Operations::new(book, systemd, people, source, finder, watching);
+    let history = History::open(Some(args.history_dir()));
+    let operations = Operations::new(
+        book,
+        systemd,
+        people,
+        source,
+        finder,
+        watching,
+        history.clone(),
+    );
     tokio::spawn(Arc::clone(&operations).follow(happened));
     operations.resume().await;
     tokio::spawn(follow_bus(bus_events, Arc::clone(&operations)));
@@ -162,6 +172,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
         _ = &mut book_owner => return Err(Fault::Ledger),
     }
     service_manager::ending();
+    history.settle().await;
     info!("ending; limits stay in force");
     Ok(())
 }

@@ -92,6 +92,7 @@ impl<E: Enforcement> Operations<E> {
         source: PolicySource,
         finder: Finder,
         watching: bool,
+        history: History,
     ) -> Arc<Self> {
         let terminals = Terminals::new();
         let voice = move |uid, leaders: &[u32], text: &str| {
@@ -100,10 +101,20 @@ impl<E: Enforcement> Operations<E> {
             told
         };
         let voice = Box::new(voice);
-        Self::with_voice(book, enforcement, people, source, finder, watching, voice)
+        Self::all_of(
+            book,
+            enforcement,
+            people,
+            source,
+            finder,
+            watching,
+            voice,
+            history,
+        )
     }
 
-    /// Operations that tell users what happens like this.
+    /// Operations that tell users what happens like this, with a history in memory.
+    #[cfg(test)]
     pub(crate) fn with_voice(
         book: BookHandle,
         enforcement: E,
@@ -112,6 +123,29 @@ impl<E: Enforcement> Operations<E> {
         finder: Finder,
         watching: bool,
         voice: Voice,
+    ) -> Arc<Self> {
+        Self::all_of(
+            book,
+            enforcement,
+            people,
+            source,
+            finder,
+            watching,
+            voice,
+            History::default(),
+        )
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
+    fn all_of(
+        book: BookHandle,
+        enforcement: E,
+        people: People,
+        source: PolicySource,
+        finder: Finder,
+        watching: bool,
+        voice: Voice,
+        history: History,
     ) -> Arc<Self> {
         let turns = Turns::default();
         Arc::new(Self {
@@ -127,8 +161,8 @@ impl<E: Enforcement> Operations<E> {
             lately: Mutex::default(),
             waiters: waiting::Waiters::default(),
             strays: strays::Strays::new(finder),
-            history: History::default(),
             folds: folds::Folds::default(),
+            history,
             voice,
         })
     }

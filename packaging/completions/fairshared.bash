@@ -26,7 +26,7 @@ _fairshared() {
 
     case "${cmd}" in
         fairshared)
-            opts="-h -V --policy --socket --state-dir --cgroup-root --systemd-dir --help --version check"
+            opts="-h -V --policy --socket --state-dir --history-dir --cgroup-root --systemd-dir --help --version check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -41,6 +41,10 @@ _fairshared() {
                     return 0
                     ;;
                 --state-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --history-dir)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

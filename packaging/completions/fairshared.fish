@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_fairshared_global_optspecs
-    string join \n policy= socket= state-dir= cgroup-root= systemd-dir= h/help V/version
+    string join \n policy= socket= state-dir= history-dir= cgroup-root= systemd-dir= h/help V/version
 end
 
 function __fish_fairshared_needs_command
@@ -27,6 +27,7 @@ end
 complete -c fairshared -n "__fish_fairshared_needs_command" -l policy -d 'The same as POLICY' -r -F
 complete -c fairshared -n "__fish_fairshared_needs_command" -l socket -d 'The same as SOCKET' -r -F
 complete -c fairshared -n "__fish_fairshared_needs_command" -l state-dir -d 'Folder for what must survive a restart of the daemon, but not of the machine' -r -F
+complete -c fairshared -n "__fish_fairshared_needs_command" -l history-dir -d 'Folder for what has happened and what was used, which survives the machine\'s restarts' -r -F
 complete -c fairshared -n "__fish_fairshared_needs_command" -l cgroup-root -d 'Where the kernel\'s cgroup v2 tree is mounted' -r -F
 complete -c fairshared -n "__fish_fairshared_needs_command" -l systemd-dir -d 'Where systemd keeps its files at run time' -r -F
 complete -c fairshared -n "__fish_fairshared_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -207,7 +207,15 @@ fn start(folder: &Path, policy: &str, names: Names) -> Arc<Operations<Fake>> {
     let (book, _, events) = BookHandle::start(book);
     let people = People::new(names);
     let source = source_of(folder, policy);
-    let operations = Operations::new(book, Fake::new(), people, source, finder(folder), false);
+    let operations = Operations::new(
+        book,
+        Fake::new(),
+        people,
+        source,
+        finder(folder),
+        false,
+        History::default(),
+    );
     tokio::spawn(Arc::clone(&operations).follow(events));
     operations
 }

@@ -97,6 +97,8 @@ impl Daemon {
                 .arg(&run)
                 .arg("--state-dir")
                 .arg(folder.join("state"))
+                .arg("--history-dir")
+                .arg(folder.join("history"))
                 .env("DBUS_SYSTEM_BUS_ADDRESS", &address),
             &folder.join("fairshared.log"),
             &socket,
