@@ -16,6 +16,7 @@ use crate::ledger::Capacity;
 
 mod checks;
 mod explain;
+mod history;
 mod leaf;
 mod named_groups;
 mod problem;
@@ -29,6 +30,7 @@ mod value;
 mod yaml;
 
 pub use explain::{Candidate, Difference, Explained};
+pub use history::{BUILT_IN_KEEP, SHORTEST_KEEP};
 pub use problem::{Excerpt, Look, MAX_PROBLEMS, Problem, Severity, report};
 pub use source::{Place, Source};
 pub use strays::{BUILT_IN_LOOK, MAX_ADOPTED, SHORTEST_LOOK, StrayTerms, UnitPattern};
@@ -364,6 +366,11 @@ impl Policy {
     /// What is done about processes outside of their user's slice.
     pub fn strays(&self) -> &StrayTerms {
         &self.sections.strays
+    }
+
+    /// For how long history is kept; `None`: there is none.
+    pub fn history(&self) -> Option<Duration> {
+        self.sections.history.0
     }
 
     /// Which slice carries an allocation.

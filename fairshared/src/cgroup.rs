@@ -59,6 +59,26 @@ pub(crate) struct MemoryUse {
     pub(crate) reclaimable: u64,
 }
 
+/// What a slice has used since it began, and what it holds. Times are in microseconds, memory in
+/// bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct UseSoFar {
+    pub(crate) cpu: u64,
+    /// Time in which the CPU limit held something back.
+    pub(crate) throttled: u64,
+    /// Time in which something waited for memory.
+    pub(crate) stalled: u64,
+    /// Memory, without what the kernel can take back.
+    pub(crate) held: u64,
+    /// Everything that counts against the limit.
+    pub(crate) charged: u64,
+    /// The most that was charged at once.
+    pub(crate) mem_peak: u64,
+    pub(crate) tasks: u64,
+    /// The most tasks at once.
+    pub(crate) tasks_peak: u64,
+}
+
 impl MemoryUse {
     /// What programs hold: shrinking below this kills.
     pub(crate) fn held(self) -> MemorySize {
@@ -259,6 +279,27 @@ impl SliceCgroup {
     /// Tasks that exist.
     pub(crate) fn tasks(&self) -> Option<u64> {
         self.read("pids.current")?.trim().parse().ok()
+    }
+
+    /// What was used since the slice began and what it holds, as the history keeps it: figures that
+    /// the kernel does not tell are 0. `None` where the slice is not there any more.
+    pub(crate) fn use_so_far(&self) -> Option<UseSoFar> {
+        let number = |file| self.read(file)?.trim().parse::<u64>().ok();
+        let cpu_stat = self.read("cpu.stat")?;
+        let memory = self.memory().unwrap_or_default();
+        let pressure = self.read("memory.pressure");
+        Some(UseSoFar {
+            cpu: files::usage(&cpu_stat)?,
+            throttled: files::throttled(&cpu_stat).unwrap_or_default(),
+            stalled: pressure
+                .and_then(|text| files::stalled(&text))
+                .unwrap_or_default(),
+            held: memory.charged.saturating_sub(memory.reclaimable),
+            charged: memory.charged,
+            mem_peak: number("memory.peak").unwrap_or_default(),
+            tasks: self.tasks().unwrap_or_default(),
+            tasks_peak: number("pids.peak").unwrap_or_default(),
+        })
     }
 
     /// The use of the slice as `status` shows it.

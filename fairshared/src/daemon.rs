@@ -138,6 +138,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
 
     let people = People::new(Names::start(PathBuf::from(OWN_PROGRAM)));
     let watching = policy.enforce() == Enforce::Watch;
+    let policy_history = policy.history();
     let book = Book::new(policy, policy_file::uid_min(), snapshot, saved);
     let (bus_sender, bus_events) = mpsc::channel(BUS_EVENTS);
     let finder = Finder::new(Path::new("/proc"), args.cgroup_root());
@@ -145,6 +146,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     let (book, mut book_owner, happened) = BookHandle::start(book);
     let watched = service_manager::stay_alive(book.clone());
     let history = History::open(Some(args.history_dir()));
+    history.keep_for(policy_history);
     let operations = Operations::new(
         book,
         systemd,
@@ -158,6 +160,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     operations.resume().await;
     tokio::spawn(follow_bus(bus_events, Arc::clone(&operations)));
     tokio::spawn(Arc::clone(&operations).follow_strays());
+    tokio::spawn(Arc::clone(&operations).follow_use());
     // Behind the start: a name service that hangs must not keep logins waiting for it.
     tokio::spawn(Arc::clone(&operations).look_for_groups(texts));
 

@@ -3,7 +3,10 @@
 //! Whoever reports something never waits for it to be written: a slow or full disk costs history and
 //! nothing else. A thread of its own owns the file, see decision 0035.
 
+mod answer;
 mod keeper;
+mod reading;
+mod recent;
 mod rows;
 mod store;
 
@@ -14,11 +17,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fairshare_protocol::Incident;
+use fairshare_protocol::{Incident, ReportInfo};
 use tokio::sync::{Semaphore, oneshot};
 use tracing::warn;
 
+pub(crate) use self::answer::Asked;
 use self::keeper::{Change, Keeper, Work};
+pub(crate) use self::reading::{Counted, Reading};
+pub(crate) use self::recent::Recent;
+use self::recent::Recently;
+use crate::clock;
 
 /// How much may wait to be written: a storm of a thousand incidents in a second is written as fast
 /// as it comes, on a disk that is well.
@@ -35,17 +43,6 @@ const ENDING: Duration = Duration::from_secs(2);
 const STACK: usize = 512 * 1024;
 /// The name of the thread, for whoever looks with `ps -L` or a debugger.
 const THREAD: &str = "history";
-
-/// What a slice had used at an earlier moment, to compare with what it has used now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Recent {
-    /// When, as [`crate::clock::millis`] counts.
-    pub(crate) at: u64,
-    /// The slice's inode: another one began anew.
-    pub(crate) slice: u64,
-    /// CPU time by then, in microseconds.
-    pub(crate) cpu: u64,
-}
 
 /// What a user has missed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,6 +71,7 @@ pub(super) struct Shared {
     lost: AtomicU64,
     /// The log has told of it, and there was none that fitted since.
     told_of_loss: Mutex<bool>,
+    recently: Mutex<Recently>,
 }
 
 impl Default for History {
@@ -92,6 +90,7 @@ impl History {
             next: AtomicU64::new(unix_time()),
             lost: AtomicU64::default(),
             told_of_loss: Mutex::default(),
+            recently: Mutex::default(),
         });
         let (sender, receiver) = sync_channel(QUEUE);
         let (opened, is_open) = sync_channel(1);
@@ -158,10 +157,33 @@ impl History {
     }
 
     /// What a user had used about a minute ago, where that is known.
-    #[expect(clippy::unused_self, dead_code, reason = "nothing is kept yet")]
+    #[expect(dead_code, reason = "nobody shows it yet")]
     pub(crate) fn a_minute_ago(&self, uid: u32) -> Option<Recent> {
-        let _ = uid;
-        None
+        self.recently(|recently| recently.a_minute_ago(uid, clock::millis()))
+    }
+
+    /// What is known of the last looks at slices.
+    pub(crate) fn recently<R>(&self, with: impl FnOnce(&mut Recently) -> R) -> R {
+        let recently = self.shared.recently.lock();
+        with(&mut recently.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps what looks at slices have told. Never waits.
+    pub(crate) fn keep_readings(&self, readings: Vec<Reading>) {
+        // The next ones tell it all, so nothing is lost where these do not fit.
+        if let Some(sender) = &self.sender {
+            let _ = sender.try_send(Work::Change(Change::Readings(readings)));
+        }
+    }
+
+    /// Keeps everything for so long from now on; `None`: keeps nothing more.
+    pub(crate) fn keep_for(&self, keep: Option<Duration>) {
+        self.tell(Change::Keep(keep.map(|keep| keep.as_secs())));
+    }
+
+    /// What was used. `None` where no answer comes.
+    pub(crate) async fn report(&self, asked: Asked) -> Option<ReportInfo> {
+        self.ask(move |keeper| keeper.report(&asked)).await
     }
 
     /// A user's incidents since a time (seconds since 1970), the newest first, at most `most`.

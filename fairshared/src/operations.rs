@@ -66,6 +66,7 @@ pub(crate) struct Operations<E> {
     strays: strays::Strays,
     history: History,
     folds: folds::Folds,
+    looks: history::Looks,
     voice: Voice,
 }
 
@@ -163,6 +164,7 @@ impl<E: Enforcement> Operations<E> {
             strays: strays::Strays::new(finder),
             folds: folds::Folds::default(),
             history,
+            looks: history::Looks::default(),
             voice,
         })
     }

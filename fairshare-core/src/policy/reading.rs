@@ -4,13 +4,14 @@
 //! Files are read one after the other into the same sections, so that a later one wins in single
 //! keys.
 
+use super::history::{self, Keep};
 use super::leaf::Reader;
 use super::problem::{Problems, cut, quoted};
 use super::sections::{Given, Key, Resource, Scope, Sections, Who};
 use super::source::Spot;
 use super::strays::{self, MAX_ADOPTED, UnitPattern};
 use super::value::{self, Hundredths, Value};
-use super::yaml::{Entry, Node};
+use super::yaml::{self, Entry, Node};
 use super::{Enforce, SliceScheme};
 
 const ROOT: &[&str] = &[
@@ -32,6 +33,7 @@ const ROOT: &[&str] = &[
     "queue",
     "slice",
     "strays",
+    "history",
 ];
 const GROUP: &[&str] = &[
     "defaults", "max", "min", "lease", "idle", "priority", "budget",
@@ -56,6 +58,7 @@ const IDLE: &[&str] = &["after", "notice"];
 const MEMBERS: &[&str] = &["users", "groups"];
 const QUEUE: &[&str] = &["half_life", "longest_wait"];
 const STRAYS: &[&str] = &["look", "adopt"];
+const HISTORY: &[&str] = &["keep"];
 
 /// Reads one file into the sections.
 pub(super) fn read(root: &Node, sections: &mut Sections, problems: &mut Problems<'_>) {
@@ -132,6 +135,7 @@ impl Reader<'_, '_> {
                 None => {}
             },
             "strays" => self.strays(node, sections),
+            "history" => self.history(node, sections),
             _ => self.unknown("", entry, ROOT),
         }
     }
@@ -475,6 +479,27 @@ impl Reader<'_, '_> {
                     }
                 }
                 _ => self.unknown("strays", entry, STRAYS),
+            }
+        }
+    }
+
+    /// `off`, or for how long.
+    fn history(&mut self, node: &Node, sections: &mut Sections) {
+        const HOW: &str = "write off, or for example {keep: 90d}";
+        if matches!(&node.value, yaml::Value::Scalar { text, .. } if &**text == "off") {
+            sections.history = Keep(None);
+            return;
+        }
+        let Some(entries) = self.mapping(node, "history", HOW) else {
+            return;
+        };
+        for entry in entries {
+            if &*entry.key != "keep" {
+                self.unknown("history", entry, HISTORY);
+            } else if let Some(text) = self.text("history.keep", &entry.node, "a time such as 90d")
+                && let Some(keep) = self.read("history.keep", entry.node.at, || history::keep(text))
+            {
+                sections.history = Keep(Some(keep));
             }
         }
     }

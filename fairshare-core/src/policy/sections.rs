@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
+use super::history::Keep;
 use super::source::Spot;
 use super::strays::StrayTerms;
 use super::value::{Hundredths, Value};
@@ -196,6 +197,7 @@ pub(super) struct Sections {
     pub(super) longest_wait: Option<Value>,
     pub(super) slice: SliceScheme,
     pub(super) strays: StrayTerms,
+    pub(super) history: Keep,
     /// Where the units stand that hold, if there are any.
     pub(super) strays_adopt_at: Option<Spot>,
     /// The entries of `groups` in the order of precedence: the rank of each.

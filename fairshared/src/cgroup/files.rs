@@ -50,6 +50,27 @@ pub(super) fn usage(cpu_stat: &str) -> Option<u64> {
     line.trim().parse().ok()
 }
 
+/// `throttled_usec` of `cpu.stat`: the time in which the quota held something back. Only where there
+/// is a quota, or was.
+pub(super) fn throttled(cpu_stat: &str) -> Option<u64> {
+    let line = cpu_stat
+        .lines()
+        .find_map(|line| line.strip_prefix("throttled_usec "))?;
+    line.trim().parse().ok()
+}
+
+/// `total` of the line `some` of `memory.pressure`: the time in which at least one task waited, in
+/// microseconds. See `psi` of the kernel's guide.
+pub(super) fn stalled(pressure: &str) -> Option<u64> {
+    let some = pressure
+        .lines()
+        .find_map(|line| line.strip_prefix("some "))?;
+    let total = some
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("total="))?;
+    total.parse().ok()
+}
+
 /// The weight for all devices that have none of their own: `default 100`, or the number alone.
 pub(super) fn io_weight(text: &str) -> Limit {
     let line = text.lines().next().unwrap_or_default();
@@ -85,6 +106,17 @@ mod tests {
         for wrong in ["", "x 5", "5", "5 0", "18446744073709551615 100000"] {
             assert_eq!(cpu_max(wrong), Limit::Missing, "{wrong}");
         }
+    }
+
+    #[test]
+    fn times_of_waiting_are_read() {
+        let stat = "usage_usec 9\nnr_throttled 2\nthrottled_usec 77\n";
+        assert_eq!(throttled(stat), Some(77));
+        assert_eq!(throttled("usage_usec 9\n"), None);
+        let pressure = "some avg10=0.00 avg60=1.00 avg300=0.00 total=1234\n\
+                        full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n";
+        assert_eq!(stalled(pressure), Some(1234));
+        assert_eq!(stalled(""), None);
     }
 
     #[test]

@@ -11,9 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 
-use fairshare_protocol::Incident;
+use fairshare_protocol::{Incident, ReportInfo};
 use tracing::{info, warn};
 
+use super::answer::{self, Asked};
+use super::reading::Reading;
 use super::rows::{self, Kept};
 use super::store::{Store, StoreError};
 use super::{Shared, Untold};
@@ -26,6 +28,10 @@ const WAITING: usize = 256;
 /// How long after a fault the file is left alone, in milliseconds: a full disk is not asked for each
 /// of a thousand incidents.
 const REST: u64 = 5_000;
+/// How often what is old is removed, in seconds.
+const RETIRE_EVERY: u64 = 3600;
+/// By how much the clock of the calendar may differ in that time from the machine's own, in seconds.
+const UNEVEN: u64 = 300;
 
 /// A question, which hands its answer to whoever asked.
 pub(super) type Question = Box<dyn FnOnce(&mut Keeper) + Send>;
@@ -52,6 +58,10 @@ pub(super) enum Change {
     },
     /// A user knows of every incident up to this one.
     Told { uid: u32, up_to: u64 },
+    /// What looks at slices have told.
+    Readings(Vec<Reading>),
+    /// How long everything is kept, in seconds; `None`: nothing is kept from now on.
+    Keep(Option<u64>),
 }
 
 impl fmt::Debug for Work {
@@ -73,6 +83,14 @@ pub(super) struct Keeper {
     waiting: VecDeque<Kept>,
     /// What is to be noted on others.
     marks: VecDeque<Change>,
+    /// Looks at slices. Those that cannot be written are dropped: the next ones tell it all, but
+    /// for when it was.
+    readings: Vec<Reading>,
+    /// How long everything is kept, in seconds.
+    keep: Option<u64>,
+    /// When old rows were removed for the last time, as slices are looked at and in seconds since
+    /// 1970.
+    retired: Option<(u64, u64)>,
     /// The log has told that the file cannot be used.
     is_ill: bool,
     /// When the file is tried again, as [`clock::millis`] counts.
@@ -87,6 +105,9 @@ impl Keeper {
             store: None,
             waiting: VecDeque::new(),
             marks: VecDeque::new(),
+            readings: Vec::new(),
+            keep: Some(u64::MAX),
+            retired: None,
             is_ill: false,
             next_try: 0,
             shared,
@@ -178,17 +199,22 @@ impl Keeper {
                 }
                 self.marks.push_back(change);
             }
+            Change::Readings(readings) => self.readings.extend(readings),
+            Change::Keep(keep) => self.keep = keep,
         }
     }
 
     /// Writes what waits. What cannot be written goes on waiting, the newest of it.
     fn write(&mut self) {
-        if self.folder.is_some() && self.has_work() && clock::millis() >= self.next_try {
+        let is_kept = self.folder.is_some() && self.keep.is_some();
+        if is_kept && self.has_work() && clock::millis() >= self.next_try {
             if self.store.is_none() {
                 self.open();
             }
+            let retires = self.retires();
             if let Some(store) = &mut self.store {
                 let (waiting, marks) = (&self.waiting, &self.marks);
+                let readings = &self.readings;
                 let written = store.write(|transaction| {
                     for kept in waiting {
                         rows::write_incident(transaction, kept)?;
@@ -198,6 +224,15 @@ impl Keeper {
                     }
                     if !waiting.is_empty() {
                         rows::shorten_incidents(transaction)?;
+                    }
+                    if let Some(first) = readings.first() {
+                        rows::begin_to_use(transaction, first.wall)?;
+                    }
+                    for reading in readings {
+                        rows::take(transaction, reading)?;
+                    }
+                    if let Some((at, wall, keep)) = retires {
+                        rows::retire(transaction, wall, at, keep)?;
                     }
                     Ok(())
                 });
@@ -211,12 +246,32 @@ impl Keeper {
     }
 
     fn has_work(&self) -> bool {
-        !self.waiting.is_empty() || !self.marks.is_empty()
+        !self.waiting.is_empty() || !self.marks.is_empty() || !self.readings.is_empty()
+    }
+
+    /// Whether it is time to remove what is old: then the time as slices are looked at, that of the
+    /// calendar, and how long everything is kept. A clock that has jumped since the last time is not
+    /// gone by: history must not end because a clock said for a moment that it is 2099.
+    fn retires(&mut self) -> Option<(u64, u64, u64)> {
+        let last = self.readings.last()?;
+        let (at, wall) = (last.at, last.wall);
+        let Some((before, wall_before)) = self.retired else {
+            self.retired = Some((at, wall));
+            return None;
+        };
+        let passed = at.saturating_sub(before) / 1000;
+        if passed < RETIRE_EVERY {
+            return None;
+        }
+        self.retired = Some((at, wall));
+        let is_even = wall.saturating_sub(wall_before).abs_diff(passed) <= UNEVEN;
+        is_even.then_some((at, wall, self.keep?))
     }
 
     fn is_written(&mut self) {
         self.waiting.clear();
         self.marks.clear();
+        self.readings.clear();
         self.shared.is_well();
         if self.is_ill {
             info!("the history is written again");
@@ -243,8 +298,10 @@ impl Keeper {
             lost += 1;
         }
         self.marks.truncate(WAITING);
+        // The room of a large round is given back.
+        self.readings = Vec::new();
         // In memory alone that is how it is meant.
-        if lost > 0 && self.folder.is_some() {
+        if lost > 0 && self.folder.is_some() && self.keep.is_some() {
             self.shared.lose(lost);
         }
     }
@@ -275,6 +332,33 @@ impl Keeper {
         Untold { newest, all }
     }
 
+    /// What was used, with the reasons why it may not be whole.
+    pub(super) fn report(&mut self, asked: &Asked) -> ReportInfo {
+        let mut info = self.read(|store| answer::answer(&store.connection, asked));
+        let info = info.get_or_insert_with(|| ReportInfo {
+            by: asked.by,
+            from: asked.to,
+            to: asked.to,
+            ..ReportInfo::default()
+        });
+        if self.keep.is_none() {
+            info.gaps
+                .push("Policy says that no history is kept.".to_owned());
+        } else if self.store.is_none() || self.is_ill {
+            info.gaps.push(
+                "The history's file cannot be used at the moment; the log of fairshared says why."
+                    .to_owned(),
+            );
+        }
+        let lost = self.shared.lost.load(Ordering::Relaxed);
+        if lost > 0 {
+            info.gaps.push(format!(
+                "{lost} reports could not be kept since the daemon started."
+            ));
+        }
+        std::mem::take(info)
+    }
+
     /// Reads from the file; `None` where it cannot be.
     fn read<R>(&mut self, read: impl FnOnce(&Store) -> rusqlite::Result<R>) -> Option<R> {
         let store = self.store.as_ref()?;
@@ -298,6 +382,7 @@ fn write_mark(transaction: &rusqlite::Transaction<'_>, mark: &Change) -> rusqlit
             told,
         } => rows::write_again(transaction, uid, id, times, told),
         Change::Told { uid, up_to } => rows::write_told(transaction, uid, up_to),
-        Change::Record { .. } => Ok(()),
+        // None of these waits as a mark.
+        Change::Record { .. } | Change::Readings(_) | Change::Keep(_) => Ok(()),
     }
 }

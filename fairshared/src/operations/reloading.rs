@@ -121,6 +121,7 @@ impl<E: Enforcement> Operations<E> {
         let needs_names = policy.needs_names();
         let policy_exempts_otherwise = !policy.exempts_as(&before);
         let strays_otherwise = policy.strays() != before.strays();
+        self.history.keep_for(policy.history());
         let changes = self.book.with(move |book| book.set_policy(policy)).await;
         let mut users: BTreeSet<u32> = changes.iter().map(|(uid, _)| *uid).collect();
         let count = users.len();

@@ -14,6 +14,7 @@ use tracing::{error, warn};
 use super::knowing::Known;
 use super::{Operations, Origin};
 use crate::cgroup::{Enforced, Limit};
+use crate::clock;
 use crate::decision::{Decision, Verdict};
 use crate::enforcement::Enforcement;
 use crate::leader::{Place, Process};
@@ -84,6 +85,12 @@ impl<E: Enforcement> Operations<E> {
         }
         if !opened.again {
             self.watch_leader(opened.session, process);
+            // Whom logind has may have been there for long.
+            if origin.by().is_some() {
+                self.history
+                    .recently(|recently| recently.came(uid, clock::millis()));
+            }
+            self.look_at_use_soon();
         }
         let (session, limits) = (opened.session, opened.limits);
         let applied = self
@@ -178,6 +185,8 @@ impl<E: Enforcement> Operations<E> {
             .because(origin.reason())
             .log();
         if closed.last {
+            // A short session is over before the next look, and its slice soon gone.
+            self.look_at_use_of(uid).await;
             let this = Arc::clone(self);
             let returned = closed.returned.clone();
             tokio::spawn(async move {
@@ -259,6 +268,7 @@ impl<E: Enforcement> Operations<E> {
         let Some((sessions, to_undo)) = known.await else {
             return;
         };
+        self.history.recently(|recently| recently.gone(uid));
         for session in sessions {
             Decision::new("close_session", Verdict::Granted, uid)
                 .session(session)

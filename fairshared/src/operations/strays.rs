@@ -150,6 +150,7 @@ impl<E: Enforcement> Operations<E> {
             let terms = self.stray_terms().await;
             if terms.look.is_some() && (on_time || !terms.adopt.is_empty()) {
                 self.look_and_adopt(&terms).await;
+                self.look_at_use_soon();
             }
         }
     }

@@ -212,6 +212,18 @@ fn each_wrong_value_is_told_with_what_to_write() {
         ),
         ("slice: user", "slice: write 'auto' or 'fairshare'"),
         (
+            "history: {keep: 59m}",
+            "history.keep: '59m' is less than 1h [write a time from 1h to 366d, for example 90d]",
+        ),
+        (
+            "history: {keep: forever}",
+            "history.keep: 'forever' is no time [write a time from 1h to 366d, for example 90d]",
+        ),
+        (
+            "history: {rows: 5}",
+            "history.rows: unknown key [known here: keep]",
+        ),
+        (
             "strays: {look: 5s}",
             "strays.look: '5s' is less than 10s [write a time from 10s on, for example 5m, or off]",
         ),

@@ -274,6 +274,14 @@ fn everything_beside_the_figures_is_read() {
 }
 
 #[test]
+fn history_is_kept_for_a_time_or_not_at_all() {
+    assert_eq!(read_with("").history(), Some(HOUR * 24 * 366 * 3));
+    let kept = read_with("history: {keep: 90d}\n").history();
+    assert_eq!(kept, Some(HOUR * 24 * 90));
+    assert_eq!(read_with("history: off\n").history(), None);
+}
+
+#[test]
 fn strays_are_looked_for_and_adopted_by_unit() {
     assert_eq!(read_with("").strays(), &StrayTerms::default());
     let policy = read_with("strays: {look: 1m, adopt: [cron.service, 'docker-*.scope']}\n");
