@@ -6,6 +6,7 @@
 mod device;
 mod enforced;
 mod files;
+mod walk;
 mod wanted;
 
 use std::fs;
@@ -19,6 +20,7 @@ pub(crate) use self::device::DeviceNumber;
 #[cfg(test)]
 pub(crate) use self::enforced::Ceilings;
 pub(crate) use self::enforced::{Enforced, Limit};
+pub(crate) use self::walk::{Step, Walk};
 pub(crate) use self::wanted::{Disk, Wanted};
 use crate::kernel_file;
 
@@ -179,6 +181,11 @@ impl SliceCgroup {
     /// Tells this cgroup from an earlier one of the same name.
     pub(crate) fn inode(&self) -> u64 {
         self.inode
+    }
+
+    /// A walk through this cgroup and those below it, at most `most` of them.
+    pub(crate) fn walk(&self, most: usize) -> Walk {
+        Walk::new(&self.folder, most)
     }
 
     /// What the kernel enforces now.

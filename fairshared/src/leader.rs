@@ -126,6 +126,12 @@ pub(crate) fn parse_start_time(stat: &str) -> Option<u64> {
     fields.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// The program's name of `/proc/PID/stat`, which may hold anything, parentheses too.
+pub(crate) fn parse_program(stat: &str) -> Option<&str> {
+    let (begin, end) = (stat.find('(')?, stat.rfind(')')?);
+    stat.get(begin + 1..end)
+}
+
 /// The path in the line of cgroup v2, `0::PATH`.
 fn parse_cgroup(text: &str) -> Option<String> {
     text.lines()

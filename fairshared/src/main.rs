@@ -35,6 +35,7 @@ mod listener;
 mod logging;
 mod names;
 mod operations;
+mod pace;
 mod people;
 mod policy_file;
 mod policy_source;

@@ -12,8 +12,6 @@
 //! of root's that acts for a user for a moment has root's real UID and is none; nor is a setuid
 //! program of root's. One of a user's that another has begun is its owner's: nobody hides that way.
 
-mod walk;
-
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io;
@@ -22,9 +20,10 @@ use std::path::{Path, PathBuf};
 use fairshare_core::ledger::Leader;
 use rustix::fs::{AtFlags, statat};
 
-use self::walk::{Pace, Walk};
+use crate::cgroup::{Step, Walk};
 use crate::kernel_file;
 use crate::leader::{self, Place, slice_user};
+use crate::pace::Pace;
 
 /// The most cgroups that one look goes into.
 pub(crate) const MAX_CGROUPS: usize = 16_384;
@@ -107,7 +106,11 @@ impl Finder {
         let mut pace = Pace::default();
         let mut walk = Walk::new(&self.cgroups, self.most_cgroups);
         let mut kept = Kept::default();
-        while let Some(mut cgroup) = walk.next(&mut pace, |path| belongs(path, whom)).await {
+        while let Some(step) = walk.step(|path| belongs(path, whom)) {
+            let Step::Cgroup(mut cgroup) = step else {
+                pace.step().await;
+                continue;
+            };
             let mut here = None;
             while let Some(pid) = cgroup.next_process() {
                 pace.step().await;
@@ -148,7 +151,10 @@ impl Finder {
         }
         let stat = kernel_file::read_lossy(&self.proc.join(format!("{pid}/stat"))).ok()?;
         let start_time = leader::parse_start_time(&stat)?;
-        Some((Leader { pid, start_time }, program(&stat)?.to_owned()))
+        Some((
+            Leader { pid, start_time },
+            leader::parse_program(&stat)?.to_owned(),
+        ))
     }
 }
 
@@ -187,12 +193,6 @@ fn real_and_effective(status: &str) -> Option<(u32, u32)> {
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     let mut uids = line.split_whitespace().map(str::parse);
     Some((uids.next()?.ok()?, uids.next()?.ok()?))
-}
-
-/// The program's name of `/proc/PID/stat`, which may hold anything, parentheses too.
-fn program(stat: &str) -> Option<&str> {
-    let (begin, end) = (stat.find('(')?, stat.rfind(')')?);
-    stat.get(begin + 1..end)
 }
 
 /// What is kept of what is found.

@@ -1,46 +1,40 @@
-//! Going through the cgroup tree in steps, from one cgroup's processes to the next.
+//! Going through a cgroup tree in small steps, from one cgroup's processes to the next.
+//!
+//! Whoever walks says how many steps are made before others run: a look at the whole machine lets
+//! them in between, a look at one slice is bounded instead.
 
 use std::fs::{self, File, ReadDir};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// How many small things are looked at before others may run: less than a millisecond of them.
-const STEP: u32 = 128;
 /// What is read at once of a list of processes, in bytes.
 const CHUNK: usize = 4096;
 /// The links of a folder without a folder in it: its name and its own `.`. Each folder in it adds
 /// its `..`; the cgroup tree counts so as well (`kernfs_refresh_inode` of the kernel).
 const LINKS_OF_A_LEAF: u64 = 2;
 
-/// Counts what is done in one go.
-#[derive(Debug, Default)]
-pub(super) struct Pace {
-    done: u32,
-}
-
-impl Pace {
-    /// One small thing is about to be looked at.
-    pub(super) async fn step(&mut self) {
-        self.done += 1;
-        if self.done >= STEP {
-            self.done = 0;
-            tokio::task::yield_now().await;
-        }
-    }
-}
-
 /// The cgroups that are still to be gone into.
-pub(super) struct Walk {
+pub(crate) struct Walk {
     root: PathBuf,
     left: Vec<PathBuf>,
+    /// The cgroup that is being looked into for those below it.
+    open: Option<(PathBuf, ReadDir)>,
     seen: usize,
     most: usize,
     cut: bool,
 }
 
+/// What one step of a walk came to.
+pub(crate) enum Step {
+    /// A small thing was looked at; there is more to do.
+    Looked,
+    /// The processes of the next cgroup; those of the cgroups below it come later.
+    Cgroup(Processes),
+}
+
 /// The processes of one cgroup.
-pub(super) struct Processes {
+pub(crate) struct Processes {
     folder: PathBuf,
     list: Option<File>,
     text: Vec<u8>,
@@ -49,10 +43,11 @@ pub(super) struct Processes {
 }
 
 impl Walk {
-    pub(super) fn new(root: &Path, most: usize) -> Self {
+    pub(crate) fn new(root: &Path, most: usize) -> Self {
         Self {
             root: root.to_owned(),
             left: vec![root.to_owned()],
+            open: None,
             seen: 1,
             most,
             cut: false,
@@ -60,62 +55,70 @@ impl Walk {
     }
 
     /// Whether there were more cgroups than are looked at.
-    pub(super) fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.cut
     }
 
-    /// The next cgroup; those below it come later, but for the ones to be left out. `None` at the
-    /// end.
-    pub(super) async fn next(
-        &mut self,
-        pace: &mut Pace,
-        leave_out: impl Fn(&str) -> bool,
-    ) -> Option<Processes> {
-        let folder = self.left.pop()?;
-        pace.step().await;
-        let is_leaf = fs::metadata(&folder).is_ok_and(|found| found.nlink() == LINKS_OF_A_LEAF);
-        // One that has gone meanwhile has nothing below it.
-        if !is_leaf && let Ok(entries) = fs::read_dir(&folder) {
-            self.add_those_below(entries, pace, leave_out).await;
+    /// Looks at one small thing more, leaving out the cgroups whose path below the root is to be
+    /// left out. `None` at the end.
+    pub(crate) fn step(&mut self, leave_out: impl Fn(&str) -> bool) -> Option<Step> {
+        let Some((folder, mut entries)) = self.open.take() else {
+            let folder = self.left.pop()?;
+            let is_leaf = fs::metadata(&folder).is_ok_and(|found| found.nlink() == LINKS_OF_A_LEAF);
+            // One that has gone meanwhile has nothing below it.
+            let entries = if is_leaf {
+                None
+            } else {
+                fs::read_dir(&folder).ok()
+            };
+            return Some(match entries {
+                Some(entries) => {
+                    self.open = Some((folder, entries));
+                    Step::Looked
+                }
+                None => Step::Cgroup(Processes::of(folder)),
+            });
+        };
+        let entry = if self.cut { None } else { entries.next() };
+        let Some(entry) = entry else {
+            return Some(Step::Cgroup(Processes::of(folder)));
+        };
+        if let Ok(entry) = entry
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
+        {
+            self.add(entry.path(), leave_out);
         }
-        // What cannot be read has gone, or has its processes counted with the cgroup above it.
-        let list = File::open(folder.join("cgroup.procs")).ok();
-        Some(Processes {
-            folder,
-            list,
-            text: Vec::new(),
-            at: 0,
-        })
+        self.open = Some((folder, entries));
+        Some(Step::Looked)
     }
 
-    async fn add_those_below(
-        &mut self,
-        entries: ReadDir,
-        pace: &mut Pace,
-        leave_out: impl Fn(&str) -> bool,
-    ) {
-        for entry in entries.flatten() {
-            pace.step().await;
-            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                continue;
-            }
-            let folder = entry.path();
-            if leave_out(&shown(&folder, &self.root)) {
-                continue;
-            }
-            if self.seen >= self.most {
-                self.cut = true;
-                return;
-            }
-            self.seen += 1;
-            self.left.push(folder);
+    fn add(&mut self, folder: PathBuf, leave_out: impl Fn(&str) -> bool) {
+        if leave_out(&shown(&folder, &self.root)) {
+            return;
         }
+        if self.seen >= self.most {
+            self.cut = true;
+            return;
+        }
+        self.seen += 1;
+        self.left.push(folder);
     }
 }
 
 impl Processes {
+    fn of(folder: PathBuf) -> Self {
+        // What cannot be read has gone, or has its processes counted with the cgroup above it.
+        let list = File::open(folder.join("cgroup.procs")).ok();
+        Self {
+            folder,
+            list,
+            text: Vec::new(),
+            at: 0,
+        }
+    }
+
     /// The next process, by its number.
-    pub(super) fn next_process(&mut self) -> Option<u32> {
+    pub(crate) fn next_process(&mut self) -> Option<u32> {
         loop {
             let rest = self.text.get(self.at..)?;
             if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -134,7 +137,7 @@ impl Processes {
     }
 
     /// The path of the cgroup below the root, such as `/system.slice/cron.service`.
-    pub(super) fn path(&self, root: &Path) -> String {
+    pub(crate) fn path(&self, root: &Path) -> String {
         shown(&self.folder, root)
     }
 
