@@ -10,7 +10,7 @@ use serde_json::ser::Formatter;
 /// connection.
 pub const MAX_LINE: usize = 64 * 1024;
 
-/// The longest reply to `list`, `queue`, `strays`, `explain`, `policy_diff` and `reload`, in bytes
+/// The longest reply to `list`, `usage`, `processes`, `queue`, `strays`, `explain`, `policy_diff` and `reload`, in bytes
 /// without its newline: room for more than 50 000 users in a list.
 pub const MAX_LIST_LINE: usize = 8 * 1024 * 1024;
 

@@ -10,7 +10,7 @@
 //! # Lines
 //!
 //! Each message is one JSON object in UTF-8 on one line, ended by a newline, at most
-//! [`frame::MAX_LINE`] bytes long; the replies to `list`, `queue`, `strays`, `explain`,
+//! [`frame::MAX_LINE`] bytes long; the replies to `list`, `usage`, `processes`, `queue`, `strays`, `explain`,
 //! `policy_diff`, `incidents`, `report` and `reload` may have [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one
 //! connection, and the daemon sends one reply to each, in the order of the requests; only a
 //! `resize` that waits has lines before its reply. A member of the object that the reader does not
@@ -45,6 +45,8 @@
 //! | `set` | `uid` (required); `cpu`, `mem`, `tasks`, one at least; `for`, `force` | administrators | `success` |
 //! | `status` | | user | `status_info` |
 //! | `list` | | all | `list_info` |
+//! | `usage` | | all | `usage_info` |
+//! | `processes` | `uid` | user; with another's `uid` administrators | `processes_info` |
 //! | `queue` | | all | `queue_info` |
 //! | `strays` | | all | `strays_info` |
 //! | `explain` | `uid` | user; with another's `uid` administrators | `explain_info` |
@@ -56,8 +58,8 @@
 //! | `open_session` | `uid` and `pid` (required), `service`, `wait_ms`, `notices` | root | `session_opened`, `session_ignored` |
 //! | `close_session` | `session`, or `uid` and `pid` | root | `success` |
 //!
-//! Administrators are root and whom policy names so. `list`, `queue` and `strays` tell an
-//! administrator of every user; another caller sees their own row of `list`, their own processes of
+//! Administrators are root and whom policy names so. `list`, `usage`, `queue` and `strays` tell
+//! an administrator of every user; another caller sees their own row of `list` and `usage`, their own processes of
 //! `strays`, and of the queue who waits only where policy shows it.
 //!
 //! `request_resources` asks for a first grant and is refused while one is held. `resize` asks for
@@ -178,6 +180,48 @@
 //! ));
 //!
 //! request(r#"{"type": "reload"}"#);
+//! ```
+//!
+//! # Live use
+//!
+//! `usage` tells what users use now: a row each as [`UserUsage`] and the machine as [`MachineInfo`].
+//! `status` has the same figures of the caller's `slice`, a [`SliceInfo`]. `cpu_us` only grows while
+//! the slice lives; two readings and their `at_us` make CPUs in use. A `pressure` is in percent of
+//! the last ten seconds, `cpu_minute` in CPUs, both with two decimals at most. `processes` tells of the
+//! processes in a user's slice, the largest first, with the fields of [`ProcessesInfo`] and a row
+//! each as [`ProcessInfo`].
+//!
+//! ```
+//! # use fairshare_protocol::{frame, Reply, Request};
+//! # fn request(line: &str) {
+//! #     let request = Request::from_line(line.as_bytes()).unwrap();
+//! #     assert_eq!(frame::encode(&request).unwrap().trim_end(), line);
+//! # }
+//! # fn reply(line: &str) {
+//! #     let reply: Reply = serde_json::from_str(line).unwrap();
+//! #     assert_eq!(frame::encode(&reply).unwrap().trim_end(), line);
+//! # }
+//! request(r#"{"type": "usage"}"#);
+//! reply(concat!(
+//!     r#"{"type": "usage_info", "users": [{"uid": 1000, "user": "alice", "sessions": 2, "#,
+//!     r#""grant": true, "lease_left_s": 7140, "cpu": 4, "mem": "16G", "tasks": 4096, "#,
+//!     r#""slice": {"unit": "user-1000.slice", "mem_used": "4M", "mem_cache": "12M", "#,
+//!     r#""tasks_used": 9, "swap_used": "0", "at_us": 75000000, "cpu_us": 1200000, "#,
+//!     r#""cpu_minute": 0.25, "throttled_us": 40000, "#,
+//!     r#""pressure": {"cpu": 12.5, "mem": 0, "io": 0.01}}}], "#,
+//!     r#""machine": {"total": {"cpu": 16, "mem": "64G", "tasks": 127000}, "#,
+//!     r#""capacity": {"cpu": 14, "mem": "60G"}, "granted": {"cpu": 2, "mem": "8G"}, "#,
+//!     r#""at_us": 75000100, "cpu_us": 64000000, "mem_used": "9G", "pressure": {"cpu": 3}}, "#,
+//!     r#""everybody": true}"#,
+//! ));
+//!
+//! request(r#"{"type": "processes"}"#);
+//! request(r#"{"type": "processes", "uid": 1000}"#);
+//! reply(concat!(
+//!     r#"{"type": "processes_info", "uid": 1000, "user": "alice", "processes": [{"pid": 4711, "#,
+//!     r#""command": "python3", "state": "R", "mem": "6246M", "cpu_ms": 75000, "#,
+//!     r#""running_s": 120}], "total": 9}"#,
+//! ));
 //! ```
 //!
 //! # Strays
@@ -381,6 +425,7 @@ mod allocation;
 mod code;
 mod cpus;
 pub mod frame;
+mod hundredths;
 mod incident;
 mod memory;
 mod period;
@@ -393,12 +438,14 @@ mod status;
 mod strays;
 mod tasks;
 mod text;
+mod usage;
 mod wait;
 
 pub use about::AboutInfo;
 pub use allocation::{Allocation, Wish};
 pub use code::ErrorCode;
 pub use cpus::{Cpus, InvalidCpus};
+pub use hundredths::Hundredths;
 pub use incident::{
     Incident, IncidentKind, IncidentProcess, Incidents, IncidentsInfo, MAX_INCIDENTS,
 };
@@ -419,6 +466,10 @@ pub use status::{BudgetInfo, SliceInfo, StatusInfo};
 pub use strays::{StrayInfo, StraysInfo};
 pub use tasks::{InvalidTasks, Tasks};
 pub use text::printable;
+pub use usage::{
+    MAX_PROCESSES, MachineInfo, Pressure, ProcessInfo, Processes, ProcessesInfo, UsageInfo,
+    UserUsage,
+};
 pub use wait::Wait;
 
 /// Where the daemon listens unless told otherwise.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AboutInfo, Allocation, ErrorCode, ExplainInfo, IncidentsInfo, PolicyDiffInfo, QueueEntry,
-    Queued, ReportInfo, StatusInfo, StraysInfo, Wish,
+    AboutInfo, Allocation, ErrorCode, ExplainInfo, IncidentsInfo, PolicyDiffInfo, ProcessesInfo,
+    QueueEntry, Queued, ReportInfo, StatusInfo, StraysInfo, UsageInfo, Wish,
 };
 
 /// A reply, one for each `type` on the wire. A client skips fields that it does not know.
@@ -26,6 +26,10 @@ pub enum Reply {
         /// One row for each user, in the order of their UIDs.
         users: Vec<UserInfo>,
     },
+    /// The answer to `usage`.
+    UsageInfo(UsageInfo),
+    /// The answer to `processes`.
+    ProcessesInfo(ProcessesInfo),
     /// The answer to `open_session`: the session is recorded and the limits hold.
     SessionOpened(SessionOpened),
     /// The answer to `open_session` where there is nothing to limit: the user is not covered, or
@@ -158,6 +162,8 @@ impl Reply {
         "success",
         "status_info",
         "list_info",
+        "usage_info",
+        "processes_info",
         "session_opened",
         "session_ignored",
         "queued",

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, Incidents, Period, Report, Wait, Wish, frame, wait};
+use crate::{ErrorCode, Incidents, Period, Processes, Report, Wait, Wish, frame, wait};
 
 /// A request, one for each `type` on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,11 @@ pub enum Request {
     Status,
     /// Asks who holds what. Root sees every user; another caller sees only their own row.
     List,
+    /// Asks what is in use now. Administrators see every user; another caller sees only their own
+    /// row.
+    Usage,
+    /// Asks for the processes in a user's slice.
+    Processes(Processes),
     /// Asks which requests wait, in their order.
     Queue,
     /// Asks which processes run outside of their user's slice. Administrators see those of every
@@ -163,6 +168,8 @@ impl Request {
         "set",
         "status",
         "list",
+        "usage",
+        "processes",
         "queue",
         "strays",
         "explain",
@@ -185,6 +192,8 @@ impl Request {
             Self::Set(_) => "set",
             Self::Status => "status",
             Self::List => "list",
+            Self::Usage => "usage",
+            Self::Processes(_) => "processes",
             Self::Queue => "queue",
             Self::Strays => "strays",
             Self::Explain(_) => "explain",
@@ -204,6 +213,8 @@ impl Request {
     pub fn longest_reply(&self) -> usize {
         match self {
             Self::List
+            | Self::Usage
+            | Self::Processes(_)
             | Self::Queue
             | Self::Strays
             | Self::Explain(_)

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Allocation, Cpus, Enforce, MemorySize, Tasks, Wish};
+use crate::{Allocation, Cpus, Enforce, Hundredths, MemorySize, Pressure, Tasks, Wish};
 
 /// The fields of `status_info`. The first two are always there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +55,8 @@ pub struct StatusInfo {
     pub version: Option<String>,
 }
 
-/// A slice and its use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A slice and its use. What the kernel does not say is left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SliceInfo {
     /// The unit's name, such as `user-1000.slice`.
     pub unit: String,
@@ -70,6 +70,26 @@ pub struct SliceInfo {
     /// Tasks that exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks_used: Option<u64>,
+    /// Swap in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap_used: Option<MemorySize>,
+    /// When the figures were read, in microseconds since the machine was booted: of two readings a
+    /// client makes a rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_us: Option<u64>,
+    /// CPU time that everything in the slice has used since it began, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_us: Option<u64>,
+    /// CPUs in use on average over about the last minute; left out where it is not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_minute: Option<Hundredths>,
+    /// How long tasks in the slice were held back by its limit on CPU, each CPU on its own, in
+    /// microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_us: Option<u64>,
+    /// How long tasks in the slice wait.
+    #[serde(default, skip_serializing_if = "Pressure::is_unknown")]
+    pub pressure: Pressure,
 }
 
 /// What the members of a group may hold together, and what they do hold.

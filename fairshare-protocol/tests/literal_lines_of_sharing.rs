@@ -100,6 +100,8 @@ fn an_own_explanation_needs_no_uid() {
 fn only_what_has_a_row_for_each_user_may_be_answered_at_length() {
     for (line, longest) in [
         (r#"{"type": "list"}"#, frame::MAX_LIST_LINE),
+        (r#"{"type": "usage"}"#, frame::MAX_LIST_LINE),
+        (r#"{"type": "processes"}"#, frame::MAX_LIST_LINE),
         (r#"{"type": "queue"}"#, frame::MAX_LIST_LINE),
         (r#"{"type": "strays"}"#, frame::MAX_LIST_LINE),
         (r#"{"type": "explain"}"#, frame::MAX_LIST_LINE),

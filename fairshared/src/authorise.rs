@@ -1,7 +1,7 @@
 //! Who may ask what: one pure function.
 
 use fairshare_protocol::{
-    CloseSession, Explain, Incidents, OpenSession, Release, Report, Request, Set,
+    CloseSession, Explain, Incidents, OpenSession, Processes, Release, Report, Request, Set,
 };
 
 /// Who is asking: facts of the kernel and of the name service, none of the message.
@@ -20,8 +20,8 @@ const ROOT: u32 = 0;
 ///
 /// A user's own requests are everybody's. What concerns somebody else, or the policy of all, is
 /// for administrators; sessions and the reload are root's alone, because they stand for what only
-/// root does: logging somebody in, and changing files under `/etc`. `list`, `queue` and
-/// `strays` are everybody's, with the rows that [`sees_everybody`] leaves.
+/// root does: logging somebody in, and changing files under `/etc`. `list`, `usage`,
+/// `queue` and `strays` are everybody's, with the rows that [`sees_everybody`] leaves.
 ///
 /// # Errors
 /// The sentence for the caller.
@@ -55,11 +55,16 @@ pub(crate) fn authorise(caller: &Caller, request: &Request) -> Result<(), &'stat
             is_own(caller, *uid) || sees_everybody(caller),
             "Only root and administrators see what another user has used",
         ),
+        Request::Processes(Processes { uid }) => (
+            is_own(caller, *uid) || sees_everybody(caller),
+            "Only root and administrators see the processes of another user",
+        ),
         Request::RequestResources(_)
         | Request::Resize(_)
         | Request::Renew(_)
         | Request::Status
         | Request::List
+        | Request::Usage
         | Request::Queue
         | Request::Strays
         | Request::About => (true, ""),
@@ -67,7 +72,7 @@ pub(crate) fn authorise(caller: &Caller, request: &Request) -> Result<(), &'stat
     if may { Ok(()) } else { Err(sentence) }
 }
 
-/// Whether `list`, `queue` and `strays` show the caller every user, or only the caller's own rows.
+/// Whether `list`, `usage`, `queue` and `strays` show the caller every user, or only the caller's own rows.
 pub(crate) fn sees_everybody(caller: &Caller) -> bool {
     caller.uid == ROOT || caller.administrator
 }
@@ -80,12 +85,14 @@ pub(crate) fn concerns(request: &Request) -> Option<u32> {
         | Request::Release(Release { uid, .. })
         | Request::Incidents(Incidents { uid, .. })
         | Request::Report(Report { uid, .. })
+        | Request::Processes(Processes { uid })
         | Request::Explain(Explain { uid }) => *uid,
         Request::RequestResources(_)
         | Request::Resize(_)
         | Request::Renew(_)
         | Request::Status
         | Request::List
+        | Request::Usage
         | Request::Queue
         | Request::Strays
         | Request::PolicyDiff
@@ -118,7 +125,7 @@ mod tests {
 
     /// Each request that can be made, whom it concerns, and whether a user and an administrator
     /// with the UID 1000 may make it. Root may make every one.
-    const TABLE: [(&str, Option<u32>, bool, bool); 29] = [
+    const TABLE: [(&str, Option<u32>, bool, bool); 33] = [
         (
             r#"{"type": "request_resources", "cpu": 1}"#,
             None,
@@ -161,6 +168,20 @@ mod tests {
         ),
         (r#"{"type": "status"}"#, None, true, true),
         (r#"{"type": "list"}"#, None, true, true),
+        (r#"{"type": "usage"}"#, None, true, true),
+        (r#"{"type": "processes"}"#, None, true, true),
+        (
+            r#"{"type": "processes", "uid": 1000}"#,
+            Some(1000),
+            true,
+            true,
+        ),
+        (
+            r#"{"type": "processes", "uid": 1001}"#,
+            Some(1001),
+            false,
+            true,
+        ),
         (r#"{"type": "queue"}"#, None, true, true),
         (r#"{"type": "strays"}"#, None, true, true),
         (r#"{"type": "explain"}"#, None, true, true),

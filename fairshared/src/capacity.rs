@@ -14,9 +14,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fairshare_core::policy::Machine;
+use fairshare_protocol::{MachineInfo, MemorySize};
 
 use crate::cgroup::{Ceiling, CgroupTree};
-use crate::kernel_file;
+use crate::{clock, kernel_file};
 
 /// The kernel's list of the CPUs that are online, such as `0-3,8`.
 const ONLINE_CPUS: &str = "sys/devices/system/cpu/online";
@@ -51,6 +52,21 @@ impl Meter {
         Self {
             root: root.to_owned(),
             ..Self::new(cgroups, users)
+        }
+    }
+
+    /// What is in use of the machine now; what the kernel does not say is left out.
+    pub(crate) fn in_use(&self) -> MachineInfo {
+        let meminfo = kernel_file::read(&self.root.join(MEMINFO)).ok();
+        let used = meminfo.as_deref().and_then(|text| {
+            parse_meminfo(text, "MemTotal:")?.checked_sub(parse_meminfo(text, "MemAvailable:")?)
+        });
+        MachineInfo {
+            at_us: Some(clock::micros()),
+            cpu_us: self.cgroups.cpu_used(),
+            mem_used: used.map(MemorySize::saturating_from_bytes),
+            pressure: self.cgroups.pressure(),
+            ..MachineInfo::default()
         }
     }
 
@@ -103,9 +119,11 @@ fn parse_cpu_list(list: &str) -> Option<u64> {
 }
 
 fn parse_mem_total(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    parse_meminfo(meminfo, "MemTotal:")
+}
+
+fn parse_meminfo(meminfo: &str, key: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(key))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }

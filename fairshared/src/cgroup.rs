@@ -13,7 +13,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use fairshare_protocol::{MemorySize, SliceInfo};
+use fairshare_protocol::{MemorySize, Pressure, SliceInfo};
 
 #[cfg(test)]
 pub(crate) use self::device::DeviceNumber;
@@ -22,7 +22,7 @@ pub(crate) use self::enforced::Ceilings;
 pub(crate) use self::enforced::{Enforced, Limit};
 pub(crate) use self::walk::{Step, Walk};
 pub(crate) use self::wanted::{Disk, Wanted};
-use crate::kernel_file;
+use crate::{clock, kernel_file};
 
 /// Every disk.
 const DISKS: &str = "/sys/block";
@@ -109,6 +109,17 @@ impl CgroupTree {
             folder,
             inode,
         })
+    }
+
+    /// CPU time that everything has used, in microseconds.
+    pub(crate) fn cpu_used(&self) -> Option<u64> {
+        let text = kernel_file::read(&self.root.join("cpu.stat")).ok()?;
+        files::of_cpu_stat(&text, "usage_usec")
+    }
+
+    /// How long tasks of everything wait.
+    pub(crate) fn pressure(&self) -> Pressure {
+        pressure(&self.root)
     }
 
     /// The names of the cgroups in a slice; none where the slice is not active.
@@ -280,7 +291,7 @@ impl SliceCgroup {
 
     /// CPU time used since the slice began, in microseconds.
     pub(crate) fn cpu_used(&self) -> Option<u64> {
-        files::usage(&self.read("cpu.stat")?)
+        files::of_cpu_stat(&self.read("cpu.stat")?, "usage_usec")
     }
 
     /// Tasks that exist.
@@ -313,16 +324,38 @@ impl SliceCgroup {
     pub(crate) fn info(&self, unit: &str) -> SliceInfo {
         let memory = self.memory();
         let cache = |memory: MemoryUse| MemorySize::saturating_from_bytes(memory.reclaimable);
+        let swap: Option<u64> = self
+            .read("memory.swap.current")
+            .and_then(|text| text.trim().parse().ok());
+        let cpu = self.read("cpu.stat");
+        let cpu = |key: &str| files::of_cpu_stat(cpu.as_deref()?, key);
         SliceInfo {
             unit: unit.to_owned(),
             mem_used: memory.map(MemoryUse::held),
             mem_cache: memory.map(cache),
             tasks_used: self.tasks(),
+            swap_used: swap.map(MemorySize::saturating_from_bytes),
+            at_us: Some(clock::micros()),
+            cpu_us: cpu("usage_usec"),
+            cpu_minute: None,
+            throttled_us: cpu("throttled_usec"),
+            pressure: pressure(&self.folder),
         }
     }
 
     fn read(&self, file: &str) -> Option<String> {
         kernel_file::read(&self.folder.join(file)).ok()
+    }
+}
+
+/// How long tasks of a cgroup wait. Without pressure stall information the files are not there, or
+/// cannot be read.
+fn pressure(folder: &Path) -> Pressure {
+    let of = |file: &str| files::some_pressure(&kernel_file::read(&folder.join(file)).ok()?);
+    Pressure {
+        cpu: of("cpu.pressure"),
+        mem: of("memory.pressure"),
+        io: of("io.pressure"),
     }
 }
 

@@ -29,11 +29,16 @@ pub(crate) fn now() -> Moment {
 
 /// [`now`] in milliseconds.
 pub(crate) fn millis() -> u64 {
+    micros() / 1000
+}
+
+/// [`now`] in microseconds.
+pub(crate) fn micros() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     let part = |number: i64| u64::try_from(number).unwrap_or_default();
     part(time.tv_sec)
-        .saturating_mul(MILLISECONDS)
-        .saturating_add(part(time.tv_nsec / NANOSECONDS_OF_ONE))
+        .saturating_mul(MILLISECONDS * 1000)
+        .saturating_add(part(time.tv_nsec / 1000))
 }
 
 /// Rings once at a moment, given as [`now`] counts. While nothing is set nothing runs.

@@ -226,6 +226,8 @@ async fn carry_out<E: Enforcement>(
         Request::Renew(renew) => operations.renew(asking, renew).await,
         Request::Release(release) => operations.release(asking, release).await,
         Request::Set(set) => operations.set(asking, set).await,
+        Request::Usage => operations.usage(&asking).await,
+        Request::Processes(asked) => operations.processes(asked.uid.unwrap_or(caller)).await,
         Request::Queue => operations.queue(&asking).await,
         Request::Strays => operations.strays(&asking).await,
         Request::Explain(Explain { uid }) => operations.explain(uid.unwrap_or(caller)).await,
@@ -257,7 +259,7 @@ fn administrators_count(caller: u32, request: &Request) -> bool {
     };
     let shows_users = matches!(
         request,
-        Request::List | Request::Queue | Request::Strays | Request::Report(_)
+        Request::List | Request::Usage | Request::Queue | Request::Strays | Request::Report(_)
     );
     shows_users || authorise(&as_user, request).is_err()
 }

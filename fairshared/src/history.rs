@@ -157,7 +157,6 @@ impl History {
     }
 
     /// What a user had used about a minute ago, where that is known.
-    #[expect(dead_code, reason = "nobody shows it yet")]
     pub(crate) fn a_minute_ago(&self, uid: u32) -> Option<Recent> {
         self.recently(|recently| recently.a_minute_ago(uid, clock::millis()))
     }

@@ -19,6 +19,7 @@ mod reloading;
 mod reports;
 mod sessions;
 mod strays;
+mod usage;
 mod waiting;
 mod words;
 

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fairshare_core::policy::{Machine, Policy, SliceScheme};
+use fairshare_protocol::MachineInfo;
 use tracing::warn;
 
 use crate::capacity::Meter;
@@ -47,6 +48,11 @@ impl PolicySource {
     /// What the machine has now.
     pub(crate) fn machine(&self) -> io::Result<Machine> {
         self.meter.read()
+    }
+
+    /// What is in use of the machine now.
+    pub(crate) fn in_use(&self) -> MachineInfo {
+        self.meter.in_use()
     }
 
     /// The policy on the machine as it is now; `None` where it is on that already. What cannot be

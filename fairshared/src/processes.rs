@@ -8,6 +8,7 @@ use std::path::Path;
 use fairshare_protocol::{IncidentProcess, MemorySize};
 
 use crate::cgroup::{SliceCgroup, Step};
+use crate::pace::Pace;
 use crate::{kernel_file, leader};
 
 const PROC: &str = "/proc";
@@ -17,6 +18,9 @@ const MOST_CGROUPS: usize = 128;
 const MOST_STEPS: usize = 2048;
 /// The most processes that are looked at for [`largest`]: with the steps, less than 5 ms.
 const MOST_PROCESSES: usize = 256;
+/// The same for [`all`], which lets others run.
+const ALL_CGROUPS: usize = 4096;
+const ALL_PROCESSES: usize = 16_384;
 
 /// A process as the kernel shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +44,54 @@ pub(crate) struct Process {
 /// daemon its time. It answers at once, without letting others run.
 pub(crate) fn largest(slice: &SliceCgroup, most: usize) -> Vec<IncidentProcess> {
     largest_in(Path::new(PROC), slice, most)
+}
+
+/// The processes of a slice, the largest first, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) processes: Vec<Process>,
+    pub(crate) total: u64,
+    /// There were too many to look at all.
+    pub(crate) cut: bool,
+}
+
+/// The processes of a slice that hold most memory, at most `most`. Others run in between.
+pub(crate) async fn all(slice: &SliceCgroup, most: usize) -> Found {
+    all_in(Path::new(PROC), slice, most).await
+}
+
+async fn all_in(proc: &Path, slice: &SliceCgroup, most: usize) -> Found {
+    let mut pace = Pace::default();
+    let mut walk = slice.walk(ALL_CGROUPS);
+    let mut found = Found::default();
+    let mut looked = 0;
+    'walk: while let Some(step) = walk.step(|_| false) {
+        pace.step().await;
+        let Step::Cgroup(mut cgroup) = step else {
+            continue;
+        };
+        while let Some(pid) = cgroup.next_process() {
+            pace.step().await;
+            if looked == ALL_PROCESSES {
+                found.cut = true;
+                break 'walk;
+            }
+            looked += 1;
+            if let Some(process) = Process::read(proc, pid) {
+                found.total += 1;
+                found.processes.push(process);
+            }
+            // Only the largest are kept meanwhile.
+            if found.processes.len() > most.saturating_mul(2) {
+                sort(&mut found.processes);
+                found.processes.truncate(most);
+            }
+        }
+    }
+    sort(&mut found.processes);
+    found.processes.truncate(most);
+    found.cut |= walk.is_cut();
+    found
 }
 
 fn largest_in(proc: &Path, slice: &SliceCgroup, most: usize) -> Vec<IncidentProcess> {
@@ -124,8 +176,8 @@ mod tests {
             let slice = self.0.path().join("cgroup/user.slice/user-1000.slice");
             let folder = slice.join(below);
             fs::create_dir_all(&folder).unwrap();
-            let lines: String = pids.iter().map(|pid| format!("{pid}\n")).collect();
-            fs::write(folder.join("cgroup.procs"), lines).unwrap();
+            let lines: Vec<String> = pids.iter().map(|pid| format!("{pid}\n")).collect();
+            fs::write(folder.join("cgroup.procs"), lines.concat()).unwrap();
         }
 
         fn process(&self, pid: u32, name: &[u8], pages: u64) {
@@ -140,11 +192,18 @@ mod tests {
             fs::write(folder.join("stat"), text).unwrap();
         }
 
-        fn largest(&self, most: usize) -> Vec<IncidentProcess> {
-            let slice = CgroupTree::new(&self.0.path().join("cgroup"))
+        fn slice(&self) -> SliceCgroup {
+            CgroupTree::new(&self.0.path().join("cgroup"))
                 .slice("user-1000.slice")
-                .unwrap();
-            largest_in(&self.0.path().join("proc"), &slice, most)
+                .unwrap()
+        }
+
+        fn largest(&self, most: usize) -> Vec<IncidentProcess> {
+            largest_in(&self.0.path().join("proc"), &self.slice(), most)
+        }
+
+        async fn all(&self, most: usize) -> Found {
+            all_in(&self.0.path().join("proc"), &self.slice(), most).await
         }
     }
 
@@ -165,8 +224,8 @@ mod tests {
         assert_eq!(tree.largest(9).len(), 3, "99 is gone");
     }
 
-    #[test]
-    fn a_fork_bomb_costs_no_more_than_a_look_at_some() {
+    #[tokio::test]
+    async fn a_fork_bomb_costs_no_more_than_a_look_at_some() {
         let tree = Tree::new();
         let pids: Vec<u32> = (1..=20_000).collect();
         tree.cgroup("session-1.scope", &pids);
@@ -176,6 +235,10 @@ mod tests {
         for number in 0..3000 {
             tree.cgroup(&format!("many/{number}.scope"), &[]);
         }
+        let all = tree.all(10).await;
+        assert_eq!((all.total, all.processes.len()), (300, 10));
+        assert_eq!(all.processes[0].pid, 300);
+        assert!(all.cut, "{} are too many", pids.len());
         let begin = Instant::now();
         let found = tree.largest(MOST_PROCESSES * 2);
         // Some 5 ms; more is let pass on a machine that has other things to do.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use fairshare_protocol::Hundredths;
+
 use super::device::DeviceNumber;
 use super::enforced::{Ceilings, Limit};
 
@@ -42,11 +44,12 @@ pub(super) fn reclaimable(memory_stat: &str) -> u64 {
         .sum()
 }
 
-/// `usage_usec` of `cpu.stat`: the CPU time of everything that ever ran in the cgroup.
-pub(super) fn usage(cpu_stat: &str) -> Option<u64> {
+/// A figure of `cpu.stat`. `usage_usec` is the CPU time of everything that ever ran in the cgroup,
+/// `throttled_usec` how long its limit held it back, each CPU on its own.
+pub(super) fn of_cpu_stat(cpu_stat: &str, key: &str) -> Option<u64> {
     let line = cpu_stat
         .lines()
-        .find_map(|line| line.strip_prefix("usage_usec "))?;
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))?;
     line.trim().parse().ok()
 }
 
@@ -69,6 +72,18 @@ pub(super) fn stalled(pressure: &str) -> Option<u64> {
         .split_whitespace()
         .find_map(|word| word.strip_prefix("total="))?;
     total.parse().ok()
+}
+
+/// The `some avg10` of a pressure file, in hundredths of a percent.
+pub(super) fn some_pressure(text: &str) -> Option<Hundredths> {
+    let line = text.lines().find_map(|line| line.strip_prefix("some "))?;
+    let mut words = line.split_whitespace();
+    let (whole, rest) = words
+        .find_map(|word| word.strip_prefix("avg10="))?
+        .split_once('.')?;
+    // The kernel writes two decimals.
+    let (whole, rest): (u64, u64) = (whole.parse().ok()?, rest.get(..2)?.parse().ok()?);
+    Some(Hundredths::new(whole.checked_mul(100)?.checked_add(rest)?))
 }
 
 /// The weight for all devices that have none of their own: `default 100`, or the number alone.
@@ -125,6 +140,29 @@ mod tests {
         assert_eq!(io_weight("default 100\n254:0 300\n"), Limit::At(100));
         assert_eq!(io_weight("50\n"), Limit::At(50));
         assert_eq!(io_weight(""), Limit::Missing);
+    }
+
+    #[test]
+    fn pressure_is_that_of_the_last_ten_seconds_for_some() {
+        let text = "some avg10=12.34 avg60=0.00 avg300=0.00 total=5\n\
+                    full avg10=1.00 avg60=0.00 avg300=0.00 total=4\n";
+        assert_eq!(some_pressure(text), Some(Hundredths::new(1234)));
+        for wrong in [
+            "",
+            "full avg10=1.00\n",
+            "some avg10=x.00\n",
+            "some avg10=1\n",
+        ] {
+            assert_eq!(some_pressure(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn figures_of_cpu_stat_are_told_apart_by_their_whole_name() {
+        let text = "usage_usec 75\nuser_usec 50\nthrottled_usec 9\n";
+        assert_eq!(of_cpu_stat(text, "usage_usec"), Some(75));
+        assert_eq!(of_cpu_stat(text, "throttled_usec"), Some(9));
+        assert_eq!(of_cpu_stat(text, "throttled"), None);
     }
 
     #[test]

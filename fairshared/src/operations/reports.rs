@@ -54,7 +54,7 @@ impl<E: Enforcement> Operations<E> {
             default: Some(default),
             max: Some(max),
             budget,
-            slice: slice.map(|slice| slice.info(&unit)),
+            slice: slice.map(|slice| self.slice_info(uid, &unit, &slice)),
             differences: match enforced {
                 _ if self.is_watching() => Vec::new(),
                 Some(enforced) if account.is_gentle() => following(&enforced, &limits),
@@ -183,7 +183,7 @@ fn following(enforced: &Enforced, limits: &Limits) -> Vec<String> {
 }
 
 /// Seconds until the lease of a user's grant ends.
-fn lease_left(account: &Account, now: Moment) -> Option<u64> {
+pub(super) fn lease_left(account: &Account, now: Moment) -> Option<u64> {
     let end = account.grant()?.lease_end?;
     Some(end.since(now).as_secs())
 }
