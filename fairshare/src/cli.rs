@@ -83,7 +83,16 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show what you have, what you use of it and what you may ask for
-    Status,
+    Status(StatusArgs),
+    /// Show what all users use now, over the whole terminal; press ? there for its keys
+    ///
+    /// Administrators see everybody, and may change and take back grants from there. Others see
+    /// themselves.
+    Top {
+        /// Look again every so many seconds
+        #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = interval)]
+        every: Duration,
+    },
     /// Show what has happened to you because of your limits, the newest first
     ///
     /// Programs that were killed or held back, requests that were refused, grants that have ended.
@@ -143,6 +152,17 @@ Examples:
         #[command(subcommand)]
         action: SessionAction,
     },
+}
+
+#[derive(Debug, Default, Args)]
+struct StatusArgs {
+    /// Show it again every so many seconds, or every 2, until Ctrl-C
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, value_parser = interval)]
+    #[expect(
+        clippy::option_option,
+        reason = "clap's form of an option whose value may be left out"
+    )]
+    watch: Option<Option<Duration>>,
 }
 
 #[derive(Debug, Args)]
@@ -322,6 +342,14 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Cli, Outcome
             }
         }
     })
+}
+
+/// Time between two looks: no shorter than what the eye can follow.
+fn interval(text: &str) -> Result<Duration, String> {
+    seconds(text)
+        .ok()
+        .filter(|time| *time >= Duration::from_millis(500))
+        .ok_or_else(|| "give a number of seconds from 0.5 to 3600".to_owned())
 }
 
 /// A number of seconds, from a millisecond to an hour.

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod advice;
+mod bar;
 mod cli;
 mod doctor;
 mod exit;
@@ -15,11 +16,14 @@ mod layout;
 mod names;
 mod output;
 mod problem;
+mod rate;
 mod run;
 mod show;
 mod skew;
 mod times;
+mod top;
 mod waiting;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -33,6 +33,12 @@ pub(crate) fn filled_in(mut reply: Reply) -> Reply {
                 names.fill(Some(user.uid), &mut user.user);
             }
         }
+        Reply::UsageInfo(info) => {
+            for user in &mut info.users {
+                names.fill(Some(user.uid), &mut user.user);
+            }
+        }
+        Reply::ProcessesInfo(info) => names.fill(Some(info.uid), &mut info.user),
         Reply::QueueInfo { entries } => {
             for entry in entries {
                 names.fill(entry.uid, &mut entry.user);
@@ -72,10 +78,10 @@ pub(crate) fn filled_in_error(mut error: ClientError) -> ClientError {
 
 /// What the name service said. It is asked once for each user.
 #[derive(Default)]
-struct Names(HashMap<u32, Option<String>>);
+pub(crate) struct Names(HashMap<u32, Option<String>>);
 
 impl Names {
-    fn fill(&mut self, uid: Option<u32>, name: &mut Option<String>) {
+    pub(crate) fn fill(&mut self, uid: Option<u32>, name: &mut Option<String>) {
         let (Some(uid), None) = (uid, &name) else {
             return;
         };

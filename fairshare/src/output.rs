@@ -7,7 +7,7 @@
 //! panic. Restoring the signal's default takes an unsafe call; treating `EPIPE` as a quiet success
 //! takes none, and the exit code still says how the request itself went.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use crate::exit::Exit;
 
@@ -59,6 +59,46 @@ pub(crate) fn intermediate(line: &str) {
     let _ = write(&mut io::stdout().lock(), line);
 }
 
+/// Writes a view that is followed by others; false where nobody reads on.
+pub(crate) fn shown(text: &str) -> bool {
+    let mut stream = anstream::AutoStream::choice(&io::stdout());
+    if !io::stdout().is_terminal() && stream == anstream::ColorChoice::Auto {
+        stream = anstream::ColorChoice::Never;
+    }
+    let moves = text.contains("\x1b[H");
+    let colourless = stream == anstream::ColorChoice::Never;
+    let text = if colourless && !moves {
+        anstream::adapter::strip_str(text).to_string()
+    } else if colourless {
+        without_colour(text)
+    } else {
+        text.to_owned()
+    };
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .is_ok()
+}
+
+/// Without the sequences that set colours, which end in `m`; those that move the cursor stay.
+fn without_colour(text: &str) -> String {
+    let mut parts = text.split("\x1b[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| c.is_ascii_alphabetic());
+        match end.map(|end| part.split_at(end)) {
+            Some((_, rest)) if rest.starts_with('m') => {
+                plain.push_str(rest.get(1..).unwrap_or_default());
+            }
+            _ => {
+                plain.push_str("\x1b[");
+                plain.push_str(part);
+            }
+        }
+    }
+    plain
+}
+
 fn write(stream: &mut dyn Write, text: &str) -> io::Result<()> {
     match stream
         .write_all(text.as_bytes())
@@ -82,6 +122,14 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn colours_go_and_movements_stay() {
+        assert_eq!(
+            without_colour("\x1b[H\x1b[1m\x1b[33mx\x1b[0m\x1b[K"),
+            "\x1b[Hx\x1b[K"
+        );
     }
 
     #[test]

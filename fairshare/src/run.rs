@@ -1,19 +1,37 @@
 //! Asks the daemon and turns the answer into what is printed.
 
+use std::thread;
+use std::time::Duration;
+
 use fairshare_client::{Client, ClientError};
 use fairshare_protocol::{Reply, Request, Resize, frame};
 
 use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::output::Outcome;
+use crate::rate::Reading;
 use crate::waiting::Waiting;
-use crate::{advice, doctor, layout, names, problem, show, skew};
+use crate::{advice, doctor, layout, names, problem, show, skew, top, watch};
+
+/// Between two readings of CPU time: two of the periods in which the kernel counts a limit.
+const BETWEEN_READINGS: Duration = Duration::from_millis(250);
 
 /// Carries the command out.
 pub(crate) fn run(cli: &Cli) -> Outcome {
     if let Some(args) = cli.doctor() {
         return doctor::run(cli, args);
     }
+    if let Some(every) = cli.top() {
+        return top::run(cli, every);
+    }
+    match cli.watch() {
+        Some(every) => watch::run(cli, every),
+        None => once(cli),
+    }
+}
+
+/// Asks once and shows the answer.
+pub(crate) fn once(cli: &Cli) -> Outcome {
     let client = Client::new(cli.socket.clone(), cli.timeout);
     let request = cli.request();
     let answer = ask(&client, &request, cli.json)
@@ -25,7 +43,7 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
             stderr: skew::of_reply(&reply, &request, &client)
                 .map(|sentence| layout::wrapped("warning: ", &sentence, stderr_width()))
                 .unwrap_or_default(),
-            ..Outcome::done(show::reply(&reply, layout::width()))
+            ..Outcome::done(shown(&client, &reply))
         },
         Err(error) if cli.json => problem::json(&error),
         Err(error) => {
@@ -40,6 +58,20 @@ pub(crate) fn run(cli: &Cli) -> Outcome {
             }
         }
     }
+}
+
+/// CPU use now takes a second reading.
+fn shown(client: &Client, reply: &Reply) -> String {
+    let Reply::StatusInfo(info) = reply else {
+        return show::reply(reply, layout::width());
+    };
+    let first = info.slice.as_ref().and_then(Reading::of_slice);
+    let cpu = first.and_then(|first| {
+        thread::sleep(BETWEEN_READINGS);
+        let second = client.status().ok()?.slice?;
+        Reading::of_slice(&second)?.since(first)
+    });
+    show::status(info, cpu, layout::width())
 }
 
 fn ask(client: &Client, request: &Request, json: bool) -> Result<Reply, ClientError> {

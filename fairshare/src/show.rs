@@ -5,13 +5,14 @@
 //! [`printable`](fairshare_protocol::printable), so that no user's name and no sentence can send
 //! an escape sequence to somebody's terminal.
 
+mod live;
 mod policy;
 mod queue;
 mod status;
 mod strays;
 mod why;
 
-use fairshare_protocol::{Reply, SessionOpened, UserInfo, printable};
+use fairshare_protocol::{Hundredths, Reply, SessionOpened, StatusInfo, UserInfo, printable};
 
 use crate::layout::{Width, table, wrapped};
 use crate::times;
@@ -23,7 +24,7 @@ pub(crate) fn reply(reply: &Reply, width: Width) -> String {
             .lines()
             .map(|line| wrapped("", &printable(line), width))
             .collect(),
-        Reply::StatusInfo(info) => status::view(info, width),
+        Reply::StatusInfo(info) => status::view(info, None, width),
         Reply::ListInfo { users } => list(users, width),
         Reply::QueueInfo { entries } => queue::view(entries, width),
         Reply::StraysInfo(info) => strays::view(info, width),
@@ -39,6 +40,11 @@ pub(crate) fn reply(reply: &Reply, width: Width) -> String {
         _ => "the daemon gave an answer that this version cannot show; see it with --json\n"
             .to_owned(),
     }
+}
+
+/// The answer to `status`, with CPUs in use now.
+pub(crate) fn status(info: &StatusInfo, cpu: Option<Hundredths>, width: Width) -> String {
+    status::view(info, cpu, width)
 }
 
 /// Text of several lines, each made fit for a terminal and ended.

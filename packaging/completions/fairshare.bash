@@ -51,6 +51,8 @@ _fairshare() {
                 ;;
             fairshare,why)
                 cmd="fairshare__subcmd__why"
+            fairshare,top)
+                cmd="fairshare__subcmd__top"
                 ;;
             fairshare__subcmd__policy,diff)
                 cmd="fairshare__subcmd__policy__subcmd__diff"
@@ -75,6 +77,7 @@ _fairshare() {
     case "${cmd}" in
         fairshare)
             opts="-h -V --json --socket --timeout --help --version status why resize renew release list queue strays policy set doctor session"
+            opts="-h -V --json --socket --timeout --help --version status top resize renew release list queue strays policy set doctor session"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -472,12 +475,16 @@ _fairshare() {
             return 0
             ;;
         fairshare__subcmd__status)
-            opts="-h --json --socket --timeout --help"
+            opts="-h --watch --json --socket --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --watch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --socket)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -517,6 +524,8 @@ _fairshare() {
             ;;
         fairshare__subcmd__why)
             opts="-n -h --since --user --number --json --socket --timeout --help"
+        fairshare__subcmd__top)
+            opts="-h --every --json --socket --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -535,6 +544,7 @@ _fairshare() {
                     return 0
                     ;;
                 -n)
+                --every)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

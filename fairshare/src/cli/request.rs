@@ -1,10 +1,15 @@
 //! From what was typed to what is asked of the daemon.
 
+use std::time::Duration;
+
 use fairshare_protocol::{
     CloseSession, Explain, Incidents, OpenSession, Release, Renew, Request, Resize, Set, Wait, Wish,
 };
 
 use super::{Cli, Command, DoctorArgs, PolicyAction, SessionAction, WishArgs};
+
+/// Between two views, unless told otherwise.
+const EVERY: Duration = Duration::from_secs(2);
 
 impl Cli {
     /// Whether the machine is to be looked at, instead of a question to the daemon.
@@ -15,16 +20,33 @@ impl Cli {
         }
     }
 
+    /// How often to show the whole machine, where that is asked for.
+    pub(crate) fn top(&self) -> Option<Duration> {
+        match &self.command {
+            Some(Command::Top { every }) => Some(*every),
+            _ => None,
+        }
+    }
+
+    /// How often to show the status again, where that is asked for.
+    pub(crate) fn watch(&self) -> Option<Duration> {
+        match &self.command {
+            Some(Command::Status(args)) => args.watch.map(|time| time.unwrap_or(EVERY)),
+            _ => None,
+        }
+    }
+
     /// What to ask the daemon.
     pub(crate) fn request(&self) -> Request {
         match &self.command {
             Some(Command::Doctor(_)) => Request::About,
-            None | Some(Command::Status) => Request::Status,
             Some(Command::Why(args)) => Request::Incidents(Incidents {
                 uid: args.user,
                 since: args.since,
                 limit: Some(args.number),
             }),
+            None | Some(Command::Status(_)) => Request::Status,
+            Some(Command::Top { .. }) => Request::Usage,
             Some(Command::Resize(args)) => Request::Resize(Resize {
                 wish: args.wish.read(),
                 lease: args.lease.lease,

@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 
 use clap::builder::styling::{AnsiColor, Style};
 use fairshare_protocol::{
-    Allocation, BudgetInfo, Cpus, Enforce, MemorySize, StatusInfo, Tasks, Wish, printable,
+    Allocation, BudgetInfo, Cpus, Enforce, Hundredths, MemorySize, StatusInfo, Tasks, Wish,
+    printable,
 };
 use jiff::Zoned;
 
+use super::live;
+use crate::bar::Glyphs;
 use crate::layout::{Width, table, wrapped};
 use crate::times;
 
@@ -15,7 +18,7 @@ const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const TYPED: Style = Style::new().bold();
 
 /// The answer to `status`.
-pub(super) fn view(info: &StatusInfo, width: Width) -> String {
+pub(super) fn view(info: &StatusInfo, cpu: Option<Hundredths>, width: Width) -> String {
     let now = Wish {
         cpu: Some(info.allocated_cpu),
         mem: Some(info.allocated_mem),
@@ -29,6 +32,11 @@ pub(super) fn view(info: &StatusInfo, width: Width) -> String {
     let mut text = wrapped("", &first, width);
     text.push('\n');
     text.push_str(&resources(info, width));
+    let bars = live::view(info, cpu, width, Glyphs::of_locale());
+    if !bars.is_empty() {
+        text.push('\n');
+        text.push_str(&bars);
+    }
     let below: Vec<String> = [place(info), lease(info), queue(info)]
         .into_iter()
         .flatten()
@@ -290,6 +298,7 @@ mod tests {
     fn a_daemon_that_tells_little_gets_a_short_view() {
         let text = view(
             &info(r#"{"allocated_cpu": 4, "allocated_mem": "16G"}"#),
+            None,
             None,
         );
         assert!(text.starts_with("You have 4 CPUs, 16G memory.\n"), "{text}");
