@@ -15,7 +15,10 @@ use crate::exit::{self, Exit};
 use crate::names;
 use crate::output::Outcome;
 
+mod report;
 mod request;
+
+pub(crate) use report::{Form, ReportArgs};
 
 const EVERYWHERE: &str = "Options of every command";
 
@@ -129,6 +132,11 @@ Examples:
     /// Administrators see those of all users, others see their own. The daemon looks when it is
     /// asked. What policy has it move into the slice is marked.
     Strays,
+    /// Show what was used, by user, group or day
+    ///
+    /// Administrators see everybody, others see themselves.
+    #[command(after_help = report::EXAMPLES)]
+    Report(ReportArgs),
     /// Show what policy says and what a reload would change, and reload it
     Policy {
         #[command(subcommand)]

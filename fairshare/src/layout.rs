@@ -41,17 +41,16 @@ pub(crate) fn table_with_texts<const N: usize>(
     texts: &[usize],
     width: Width,
 ) -> String {
-    let told = |column: &usize| {
-        let mut below_heading = rows.iter().skip(1);
-        below_heading.any(|row| row.get(*column).is_some_and(|cell| !cell.is_empty()))
-    };
-    let columns: Vec<usize> = (0..N).filter(told).collect();
-    let rows: Vec<Vec<&str>> = rows
-        .iter()
-        .map(|row| columns.iter().filter_map(|&column| row.get(column)))
-        .map(|cells| cells.map(String::as_str).collect())
-        .filter(|row: &Vec<&str>| row.iter().skip(1).any(|cell| !cell.is_empty()))
-        .collect();
+    side_by_side(rows, texts, width).unwrap_or_else(|| stacked(&shown(rows).1))
+}
+
+/// The table, where it fits.
+fn side_by_side<const N: usize>(
+    rows: &[[String; N]],
+    texts: &[usize],
+    width: Width,
+) -> Option<String> {
+    let (columns, rows) = shown(rows);
     let fits = |text: &String| {
         width.is_none_or(|width| text.lines().all(|line| line.chars().count() <= width))
     };
@@ -65,11 +64,69 @@ pub(crate) fn table_with_texts<const N: usize>(
     ]
     .into_iter()
     .find(fits);
-    let Some(text) = text else {
-        return stacked(&rows);
-    };
+    let text = text?;
     let (heading, rest) = text.split_once('\n').unwrap_or((&text, ""));
-    format!("{HEADING}{heading}{HEADING:#}\n{rest}\n")
+    Some(format!("{HEADING}{heading}{HEADING:#}\n{rest}\n"))
+}
+
+/// What is shown of the rows, and which columns that is.
+fn shown<const N: usize>(rows: &[[String; N]]) -> (Vec<usize>, Vec<Vec<&str>>) {
+    let told = |column: &usize| {
+        let mut below_heading = rows.iter().skip(1);
+        below_heading.any(|row| row.get(*column).is_some_and(|cell| !cell.is_empty()))
+    };
+    let columns: Vec<usize> = (0..N).filter(told).collect();
+    let rows: Vec<Vec<&str>> = rows
+        .iter()
+        .map(|row| columns.iter().filter_map(|&column| row.get(column)))
+        .map(|cells| cells.map(String::as_str).collect())
+        .filter(|row: &Vec<&str>| row.iter().skip(1).any(|cell| !cell.is_empty()))
+        .collect();
+    (columns, rows)
+}
+
+/// Rows as [`table`] has them, without as many of the columns that may go as the width asks for.
+/// What is left out is told below.
+pub(crate) fn table_without<const N: usize>(
+    rows: &[[String; N]],
+    first_to_go: &[usize],
+    width: Width,
+) -> String {
+    let narrow = |gone: &[usize]| -> Vec<[String; N]> {
+        let mut rows = rows.to_vec();
+        for cell in rows
+            .iter_mut()
+            .skip(1)
+            .flat_map(|row| row.iter_mut().enumerate())
+            .filter_map(|(column, cell)| gone.contains(&column).then_some(cell))
+        {
+            cell.clear();
+        }
+        rows
+    };
+    for count in 0..=first_to_go.len() {
+        let gone = first_to_go.get(..count).unwrap_or_default();
+        let rows_left = narrow(gone);
+        let Some(text) = side_by_side(&rows_left, &[], width) else {
+            continue;
+        };
+        let told = |column: usize| {
+            let mut below = rows.iter().skip(1).filter_map(|row| row.get(column));
+            below.any(|cell| !cell.is_empty())
+        };
+        let heading = rows.first();
+        let left_out: Vec<&str> = (0..N)
+            .filter(|column| gone.contains(column) && told(*column))
+            .filter_map(|column| heading?.get(column))
+            .map(String::as_str)
+            .collect();
+        if left_out.is_empty() {
+            return text;
+        }
+        let note = format!("left out in this width: {}", left_out.join(", "));
+        return text + &wrapped("", &note, width);
+    }
+    table(rows, width)
 }
 
 /// Names and texts to the left, figures to the right, so many spaces between columns.

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use fairshare_client::ClientError;
-use fairshare_protocol::Reply;
+use fairshare_protocol::{Reply, ReportInfo};
 use nix::unistd::{Uid, User};
 
 /// The UID of a user given by name or by number. A number is a UID, as in policy.
@@ -60,6 +60,7 @@ pub(crate) fn filled_in(mut reply: Reply) -> Reply {
                 names.fill(Some(change.uid), &mut change.user);
             }
         }
+        Reply::ReportInfo(info) => names.fill_report(info),
         _ => {}
     }
     reply
@@ -93,6 +94,26 @@ impl Names {
             .entry(uid)
             .or_insert_with(|| look_up().map(|user| user.name));
         name.clone_from(found);
+    }
+
+    /// A report names a user by the UID where the daemon knows no name.
+    fn fill_report(&mut self, info: &mut ReportInfo) {
+        for row in &mut info.rows {
+            let Some(uid) = row.uid.filter(|uid| row.key == uid.to_string()) else {
+                continue;
+            };
+            let mut name = None;
+            self.fill(Some(uid), &mut name);
+            let Some(name) = name else { continue };
+            for series in info
+                .series
+                .iter_mut()
+                .filter(|series| series.key == row.key)
+            {
+                series.key.clone_from(&name);
+            }
+            row.key = name;
+        }
     }
 }
 
@@ -144,6 +165,17 @@ mod tests {
         };
         assert_eq!(error.holders[0].user.as_deref(), Some("root"));
         assert_eq!(error.holders[1].user, None);
+    }
+
+    #[test]
+    fn a_report_gets_the_names_in_its_rows_and_its_series() {
+        let text = filled(
+            r#"{"type": "report_info", "by": "user", "from": 0, "to": 1, "rows": [{"key": "0",
+                "uid": 0, "cpu_s": 1, "mem_mib_s": 1, "mem_peak": "1G", "tasks_peak": 1,
+                "throttled_s": 1, "stalled_s": 1, "grant_s": 1, "grant_cpu_s": 1,
+                "grant_mem_mib_s": 1, "incidents": 1}], "series": [{"key": "0", "points": []}]}"#,
+        );
+        assert_eq!(text.matches(r#""key":"root""#).count(), 2, "{text}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::{advice, doctor, layout, names, problem, show, skew, top, watch};
 
 /// Between two readings of CPU time: two of the periods in which the kernel counts a limit.
 const BETWEEN_READINGS: Duration = Duration::from_millis(250);
+use crate::{advice, doctor, layout, names, problem, report, show, skew};
 
 /// Carries the command out.
 pub(crate) fn run(cli: &Cli) -> Outcome {
@@ -45,6 +46,14 @@ pub(crate) fn once(cli: &Cli) -> Outcome {
                 .unwrap_or_default(),
             ..Outcome::done(shown(&client, &reply))
         },
+        Ok(reply) => {
+            let mut outcome = shown(cli, &reply);
+            if let Some(skew) = skew::of_reply(&reply, &request, &client) {
+                let warning = layout::wrapped("warning: ", &skew, stderr_width());
+                outcome.stderr.push_str(&warning);
+            }
+            outcome
+        }
         Err(error) if cli.json => problem::json(&error),
         Err(error) => {
             let status = if advice::wants_status(&error, &request) {
@@ -72,6 +81,11 @@ fn shown(client: &Client, reply: &Reply) -> String {
         Reading::of_slice(&second)?.since(first)
     });
     show::status(info, cpu, layout::width())
+fn shown(cli: &Cli, reply: &Reply) -> Outcome {
+    match (reply, cli.report()) {
+        (Reply::ReportInfo(info), Some(args)) => report::show(info, args),
+        _ => Outcome::done(show::reply(reply, layout::width())),
+    }
 }
 
 fn ask(client: &Client, request: &Request, json: bool) -> Result<Reply, ClientError> {

@@ -8,6 +8,7 @@
 mod live;
 mod policy;
 mod queue;
+pub(crate) mod report;
 mod status;
 mod strays;
 mod why;
@@ -29,6 +30,7 @@ pub(crate) fn reply(reply: &Reply, width: Width) -> String {
         Reply::QueueInfo { entries } => queue::view(entries, width),
         Reply::StraysInfo(info) => strays::view(info, width),
         Reply::IncidentsInfo(info) => why::view(info, width),
+        Reply::ReportInfo(info) => report::view(info, width),
         Reply::ExplainInfo(info) => policy::explained(info, width),
         Reply::PolicyDiffInfo(info) => policy::difference(info, width),
         Reply::SessionOpened(session) => opened(session, width),
@@ -119,6 +121,10 @@ mod tests {
                     "winner": {"place": "\u001b[2J", "path": "\u001b[2J"},
                     "beaten": [{"place": "\u001b[2J", "path": "\u001b[2J",
                         "value": "\u001b[2J"}]}]}"#,
+            r#"{"type": "report_info", "by": "user", "from": 0, "to": 1, "gaps": ["\u001b[2J"],
+                "rows": [{"key": "\u001b[2J", "cpu_s": 1, "mem_mib_s": 1, "mem_peak": "1G",
+                    "tasks_peak": 1, "throttled_s": 1, "stalled_s": 1, "grant_s": 1,
+                    "grant_cpu_s": 1, "grant_mem_mib_s": 1, "incidents": 1}]}"#,
             r#"{"type": "policy_diff_info", "problems": "\u001b[2J", "users": [{"uid": 1,
                 "user": "\u001b[2J", "key": "\u001b[2J", "from": "\u001b[2J",
                 "to": "\u001b[2J"}]}"#,

@@ -42,8 +42,8 @@ fn cases(columns: u16) -> trycmd::TestCases {
     cases
         .register_bin("fairshare", Path::new(COMMAND))
         .env("COLUMNS", columns.to_string())
-        .env("TZ", "UTC")
-        .env("NO_COLOR", "1");
+        .env("NO_COLOR", "1")
+        .env("TZ", "UTC");
     cases
 }
 
@@ -168,6 +168,28 @@ const STRAYS: &str = concat!(
     r#""more": 12, "cut": true, "age_s": 2}"#,
 );
 
+/// Two users and one whose name the name service does not know; a name that is a formula.
+const REPORT: &str = concat!(
+    r#"{"type": "report_info", "by": "user", "from": 1794920700, "to": 1795525500, "rows": ["#,
+    r#"{"key": "carol", "uid": 90210, "cpu_s": 455040, "mem_mib_s": 1415577600, "#,
+    r#""mem_peak": "24G", "tasks_peak": 311, "throttled_s": 12240, "stalled_s": 75, "#,
+    r#""grant_s": 7200, "grant_cpu_s": 43200, "grant_mem_mib_s": 117964800, "incidents": 3}, "#,
+    r#"{"key": "=1+1\u001b[2J", "uid": 90211, "cpu_s": 5400, "mem_mib_s": 3686400, "#,
+    r#""mem_peak": "1536M", "tasks_peak": 40, "throttled_s": 0, "stalled_s": 0, "grant_s": 0, "#,
+    r#""grant_cpu_s": 0, "grant_mem_mib_s": 0, "incidents": 0}, "#,
+    r#"{"key": "90212", "uid": 90212, "cpu_s": 9, "mem_mib_s": 90, "#,
+    r#""mem_peak": "4M", "tasks_peak": 3, "throttled_s": 0, "stalled_s": 0, "grant_s": 0, "#,
+    r#""grant_cpu_s": 0, "grant_mem_mib_s": 0, "incidents": 0}], "#,
+    r#""gaps": ["The history begins on 17 November: what was before is not known"]}"#,
+);
+
+const DAYS: &str = concat!(
+    r#"{"type": "report_info", "by": "day", "from": 1795478400, "to": 1795525500, "rows": ["#,
+    r#"{"key": "2026-11-24", "cpu_s": 5400, "mem_mib_s": 3686400, "mem_peak": "1536M", "#,
+    r#""tasks_peak": 40, "throttled_s": 0, "stalled_s": 0, "grant_s": 0, "grant_cpu_s": 0, "#,
+    r#""grant_mem_mib_s": 0, "incidents": 0}]}"#,
+);
+
 const EXPLAINED: &str = concat!(
     r#"{"type": "explain_info", "uid": 90210, "user": "carol", "entries": ["#,
     r#"{"key": "defaults.cpu", "value": "2", "#,
@@ -244,6 +266,25 @@ fn what_has_happened() {
     transcript("why-nothing.trycmd", |_| {
         Answer::from(r#"{"type": "incidents_info", "incidents": []}"#)
     });
+}
+
+#[test]
+fn what_was_used() {
+    let answer = |request: &str| {
+        Answer::from(match request {
+            _ if request.contains("day") => DAYS,
+            _ if request.contains("1h") => {
+                r#"{"type": "report_info", "by": "user", "from": 1795521900, "to": 1795525500, "rows": []}"#
+            }
+            _ if request.contains("group") => {
+                r#"{"type": "report_info", "by": "group", "from": 0, "to": 0, "rows": [], "gaps": ["No history is kept: policy says history: off"]}"#
+            }
+            _ => REPORT,
+        })
+    };
+    transcript("report.trycmd", answer);
+    transcript_in(40, "report-narrow.trycmd", answer);
+    transcript_in(22, "report-very-narrow.trycmd", answer);
 }
 
 #[test]
@@ -381,6 +422,17 @@ fn the_page_of_commands_shows_what_is_printed() {
                 r#""unit": "docker-0a1b2c3d4e5f.scope", "#,
                 r#""cgroup": "/system.slice/docker-0a1b2c3d4e5f.scope", "running_s": 75}], "#,
                 r#""age_s": 0}"#
+            )
+            .into(),
+            "report" => concat!(
+                r#"{"type": "report_info", "by": "user", "from": 1794920700, "to": 1795525500, "#,
+                r#""rows": [{"key": "alice", "uid": 1000, "cpu_s": 455040, "#,
+                r#""mem_mib_s": 1415577600, "mem_peak": "24G", "tasks_peak": 311, "#,
+                r#""throttled_s": 12240, "stalled_s": 75, "grant_s": 7200, "#,
+                r#""grant_cpu_s": 43200, "grant_mem_mib_s": 117964800, "incidents": 3}, "#,
+                r#"{"key": "bob", "uid": 1001, "cpu_s": 5400, "mem_mib_s": 3686400, "#,
+                r#""mem_peak": "1536M", "tasks_peak": 40, "throttled_s": 0, "stalled_s": 0, "#,
+                r#""grant_s": 0, "grant_cpu_s": 0, "grant_mem_mib_s": 0, "incidents": 0}]}"#
             )
             .into(),
             "reload" => refused(

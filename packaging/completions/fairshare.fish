@@ -38,6 +38,7 @@ complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "release" -d 'Gi
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "list" -d 'Show who holds what: administrators see everybody, others see themselves'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "queue" -d 'Show which requests wait for their turn'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "strays" -d 'Show processes that run outside of their user\'s slice, where no limit holds'
+complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "report" -d 'Show what was used, by user, group or day'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "policy" -d 'Show what policy says and what a reload would change, and reload it'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "set" -d 'Set a user\'s grant, for root and administrators'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "doctor" -d 'Check this installation and say how to mend it'
@@ -91,6 +92,17 @@ complete -c fairshare -n "__fish_fairshare_using_subcommand strays" -l socket -d
 complete -c fairshare -n "__fish_fairshare_using_subcommand strays" -l timeout -d 'Wait at most so long for the answer' -r
 complete -c fairshare -n "__fish_fairshare_using_subcommand strays" -l json -d 'Print the reply as one line of JSON'
 complete -c fairshare -n "__fish_fairshare_using_subcommand strays" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c fairshare -n "__fish_fairshare_using_subcommand report" -l user -d 'Only this user: name or UID. Others than you are for root and administrators' -r -f -a "(__fish_complete_users)"
+complete -c fairshare -n "__fish_fairshare_using_subcommand report" -l since -d 'The last so long, such as 24h or 30d; seven days, if left out' -r
+complete -c fairshare -n "__fish_fairshare_using_subcommand report" -l by -d 'What a row is; a day is one in UTC' -r -f -a "user\t''
+group\t''
+day\t''"
+complete -c fairshare -n "__fish_fairshare_using_subcommand report" -l html -d 'Write a page with charts, to this file or fairshare-report.html; - is standard output' -r -F
+complete -c fairshare -n "__fish_fairshare_using_subcommand report" -l socket -d 'Socket of the daemon' -r -F
+complete -c fairshare -n "__fish_fairshare_using_subcommand report" -l timeout -d 'Wait at most so long for the answer' -r
+complete -c fairshare -n "__fish_fairshare_using_subcommand report" -l csv -d 'Print comma-separated values: whole numbers, with the unit in each column\'s name'
+complete -c fairshare -n "__fish_fairshare_using_subcommand report" -l json -d 'Print the reply as one line of JSON'
+complete -c fairshare -n "__fish_fairshare_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fairshare -n "__fish_fairshare_using_subcommand policy; and not __fish_seen_subcommand_from explain diff reload" -l socket -d 'Socket of the daemon' -r -F
 complete -c fairshare -n "__fish_fairshare_using_subcommand policy; and not __fish_seen_subcommand_from explain diff reload" -l timeout -d 'Wait at most so long for the answer' -r
 complete -c fairshare -n "__fish_fairshare_using_subcommand policy; and not __fish_seen_subcommand_from explain diff reload" -l json -d 'Print the reply as one line of JSON'

@@ -6,7 +6,7 @@ use fairshare_protocol::{
     CloseSession, Explain, Incidents, OpenSession, Release, Renew, Request, Resize, Set, Wait, Wish,
 };
 
-use super::{Cli, Command, DoctorArgs, PolicyAction, SessionAction, WishArgs};
+use super::{Cli, Command, DoctorArgs, PolicyAction, ReportArgs, SessionAction, WishArgs};
 
 /// Between two views, unless told otherwise.
 const EVERY: Duration = Duration::from_secs(2);
@@ -32,6 +32,10 @@ impl Cli {
     pub(crate) fn watch(&self) -> Option<Duration> {
         match &self.command {
             Some(Command::Status(args)) => args.watch.map(|time| time.unwrap_or(EVERY)),
+    /// How a report is to be shown.
+    pub(crate) fn report(&self) -> Option<&ReportArgs> {
+        match &self.command {
+            Some(Command::Report(args)) => Some(args),
             _ => None,
         }
     }
@@ -63,6 +67,7 @@ impl Cli {
             Some(Command::List) => Request::List,
             Some(Command::Queue) => Request::Queue,
             Some(Command::Strays) => Request::Strays,
+            Some(Command::Report(args)) => Request::Report(args.request()),
             Some(Command::Policy { action }) => match action {
                 PolicyAction::Explain { user } => Request::Explain(Explain { uid: *user }),
                 PolicyAction::Diff => Request::PolicyDiff,
@@ -162,6 +167,11 @@ mod tests {
             (
                 "fairshare set 1000 --cpu 8 --for 1d12h --force",
                 r#"{"type":"set","uid":1000,"cpu":8,"for":"1d12h","force":true}"#,
+            ),
+            ("fairshare report", r#"{"type":"report","by":"user"}"#),
+            (
+                "fairshare report --user root --since 30d --by day --html",
+                r#"{"type":"report","uid":0,"by":"day","since":"30d"}"#,
             ),
             ("fairshare policy explain", r#"{"type":"explain"}"#),
             (
