@@ -4,7 +4,7 @@ use crate::problem::{Problem, Result};
 use crate::program;
 
 /// The packages, with what needs them.
-const PACKAGES: [(&str, &str); 22] = [
+const PACKAGES: [(&str, &str); 23] = [
     // To build.
     ("gcc", "links, and builds SQLite and the C examples"),
     ("g++", "the C header is tried from C++ too"),
@@ -33,6 +33,10 @@ const PACKAGES: [(&str, &str); 22] = [
     ("openssh-client", "logs in to the machine"),
     ("rsync", "one of the transfers that the tests try"),
     ("python3", "runs an example"),
+    (
+        "chromium",
+        "the page of fairshare report is looked at in a browser",
+    ),
     ("groff-base", "the manual pages are checked with it"),
     ("bsdutils", "script gives the greeting's test a terminal"),
 ];

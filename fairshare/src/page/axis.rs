@@ -107,13 +107,13 @@ fn after(moment: &Zoned, step: u64) -> Option<Zoned> {
     next.ok()
 }
 
-/// A round figure that is not below `largest`: 1, 2, 2.5 or 5 times a power of ten.
+/// A round figure that is not below `largest`, and not far above it.
 pub(super) fn round_above(largest: f64) -> f64 {
     if !largest.is_finite() || largest <= 0.0 {
         return 1.0;
     }
     let power = 10_f64.powf(largest.log10().floor());
-    [1.0, 2.0, 2.5, 5.0, 10.0]
+    [1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0]
         .into_iter()
         .map(|step| step * power)
         .find(|top| *top >= largest)
@@ -149,11 +149,11 @@ mod tests {
     fn a_scale_ends_at_a_round_figure() {
         for (largest, top) in [
             (0.0, 1.0),
-            (0.03, 0.05),
+            (0.025, 0.03),
             (1.0, 1.0),
-            (2.2, 2.5),
-            (7.1, 10.0),
-            (64.0, 100.0),
+            (2.2, 3.0),
+            (7.1, 8.0),
+            (88.0, 100.0),
         ] {
             assert!((round_above(largest) - top).abs() < 1e-9, "{largest}");
         }

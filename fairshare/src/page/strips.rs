@@ -78,9 +78,10 @@ pub(super) fn chart(kind: &Kind, series: &[ReportSeries], time: Time, zone: &Tim
     } = kind;
     let mut text = format!(
         "<section class=\"chart\" aria-labelledby=\"{id}\">\n<h2 id=\"{id}\">{title}</h2>\n\
-         <p>Height: {explained}. Each strip is {} {unit} high. Where its line is missing, nothing \
-         was recorded.</p>\n<div class=\"strips {class}\">\n",
-        short(top)
+         <p>Height: {explained}. The top of each strip is {} {unit}. Where a line is missing, \
+         nothing was recorded.</p>\n<div class=\"strips {class}\">\n",
+        short(top),
+        unit = unit_for(unit, top)
     );
     for (number, series) in series.iter().enumerate() {
         text.push_str(&strip(kind, series, number, top, time, &marks));
@@ -104,7 +105,7 @@ fn strip(
 ) -> String {
     let name = escape(&series.key);
     let peak = series.points.iter().map(kind.figure).fold(0.0, f64::max);
-    let peak = format!("{} {}", short(peak), kind.unit);
+    let peak = format!("{} {}", short(peak), unit_for(kind.unit, peak));
     let (area, line) = paths(kind, &series.points, top, time);
     let id = format!("{}-{number}", kind.id);
     let mut grid = String::new();
@@ -151,6 +152,14 @@ fn paths(kind: &Kind, points: &[ReportPoint], top: f64, time: Time) -> (String, 
         let _ = write!(area, "V{HEIGHT}Z");
     }
     (area, line)
+}
+
+/// One CPU, and two CPUs.
+fn unit_for(unit: &'static str, figure: f64) -> &'static str {
+    match (unit, short(figure).as_str()) {
+        ("CPUs", "1") => "CPU",
+        _ => unit,
+    }
 }
 
 /// A figure with as many digits as a person compares.
