@@ -19,6 +19,7 @@ use crate::book::{Book, BookHandle};
 use crate::cgroup::CgroupTree;
 use crate::enforcement::systemd::{BusEvent, Systemd};
 use crate::history::History;
+use crate::hooks::{self, Hooks};
 use crate::listener::Listener;
 use crate::names::{Names, OWN_PROGRAM};
 use crate::operations::Operations;
@@ -147,6 +148,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
     let watched = service_manager::stay_alive(book.clone());
     let history = History::open(Some(args.history_dir()));
     history.keep_for(policy_history);
+    let hooks = Hooks::start(PathBuf::from(hooks::FOLDER), systemd.hook_runner());
     let operations = Operations::new(
         book,
         systemd,
@@ -156,6 +158,7 @@ async fn serve(args: &Args) -> Result<(), Fault> {
         watching,
         history.clone(),
     );
+    operations.tell_hooks(hooks);
     tokio::spawn(Arc::clone(&operations).follow(happened));
     operations.resume().await;
     tokio::spawn(follow_bus(bus_events, Arc::clone(&operations)));

@@ -10,6 +10,7 @@
 //!                                                 ├─ policy_source ─┬─ policy_file
 //!                                                 │                 └─ capacity
 //!                                                 ├─ terminal
+//!                                                 ├─ hooks
 //!                                                 └─ enforcement ── systemd ─┬─ bus
 //!                                                                            └─ cgroup
 //! ```
@@ -29,6 +30,7 @@ mod descriptor;
 mod enforcement;
 mod finding;
 mod history;
+mod hooks;
 mod kernel_file;
 mod leader;
 mod listener;

@@ -26,7 +26,7 @@ mod words;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use fairshare_protocol::{ErrorCode, Reply};
 use tracing::debug;
@@ -36,6 +36,7 @@ use crate::book::BookHandle;
 use crate::clock;
 use crate::enforcement::Enforcement;
 use crate::history::History;
+use crate::hooks::Hooks;
 use crate::people::People;
 use crate::policy_source::PolicySource;
 use crate::strays::Finder;
@@ -68,6 +69,8 @@ pub(crate) struct Operations<E> {
     history: History,
     folds: folds::Folds,
     looks: history::Looks,
+    /// Programs that are told of incidents; none before the daemon serves, and in tests.
+    hooks: OnceLock<Hooks>,
     voice: Voice,
 }
 
@@ -166,8 +169,16 @@ impl<E: Enforcement> Operations<E> {
             folds: folds::Folds::default(),
             history,
             looks: history::Looks::default(),
+            history: History::default(),
+            hooks: OnceLock::new(),
             voice,
         })
+    }
+
+    /// Has these hooks told of incidents. Called once.
+    pub(crate) fn tell_hooks(&self, hooks: Hooks) {
+        // A second call would change nothing.
+        let _ = self.hooks.set(hooks);
     }
 }
 

@@ -236,7 +236,10 @@ impl Reader {
 
 /// Why a file or folder with this owner, group and mode is not to be believed, and the command
 /// that mends it.
-fn distrust((uid, gid, mode): (u32, u32, u32), daemon: u32) -> Option<(String, &'static str)> {
+pub(crate) fn distrust(
+    (uid, gid, mode): (u32, u32, u32),
+    daemon: u32,
+) -> Option<(String, &'static str)> {
     const OTHERS_WRITE: u32 = 0o002;
     const GROUP_WRITES: u32 = 0o020;
     if uid != 0 && uid != daemon {

@@ -5,6 +5,7 @@
 //! taken for what holds: every change is read back from the cgroup files.
 
 mod bus;
+mod hook_service;
 mod logind;
 mod properties;
 mod steps;
@@ -22,6 +23,7 @@ use tracing::debug;
 
 pub(crate) use self::bus::BusEvent;
 use self::bus::{Bus, CallError, Wire};
+pub(crate) use self::hook_service::HookServices;
 use self::properties::{Optional, Properties};
 use self::unit_files::UnitFiles;
 use super::{Applied, Enforcement, EnforcementError, Login, LoginName, NewScope};
@@ -82,6 +84,11 @@ impl Systemd {
     ) -> Self {
         let bus = Bus::start(Wire::Socket(socket.to_owned()), events);
         Self::on(bus, SliceScheme::Auto, cgroups, run)
+    }
+
+    /// What runs hooks, over the same connection.
+    pub(crate) fn hook_runner(&self) -> HookServices {
+        HookServices::new(self.bus.clone())
     }
 
     fn on(bus: Bus, scheme: SliceScheme, cgroups: CgroupTree, run: &Path) -> Self {

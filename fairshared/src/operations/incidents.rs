@@ -95,7 +95,11 @@ impl<E: Enforcement> Operations<E> {
                 uid, terminals, "incident {incident_kind}: user {uid}: {text}"
             );
         }
-        let id = self.history.record(incident, is_seen(told));
+        let id = self.history.record(incident.clone(), is_seen(told));
+        if let Some(hooks) = self.hooks.get() {
+            incident.id = id;
+            hooks.tell(&incident);
+        }
         self.folds.begin(like, id, clock::millis());
     }
 

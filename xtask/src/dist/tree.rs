@@ -15,10 +15,20 @@ pub(super) const SBOM: &str = "usr/share/doc/fairshare/sbom.spdx.json";
 
 /// What is committed and has one place. The units are not among it: debhelper and rpm each know
 /// theirs.
-const COMMITTED: [(&str, &str, u32); 6] = [
+const COMMITTED: [(&str, &str, u32); 8] = [
     (
         "examples/policy.d/default.yaml",
         "etc/fairshare/policy.d/default.yaml",
+        DATA,
+    ),
+    (
+        "packaging/hooks.d/README",
+        "etc/fairshare/hooks.d/README",
+        DATA,
+    ),
+    (
+        "packaging/sysusers/fairshare.conf",
+        "usr/lib/sysusers.d/fairshare.conf",
         DATA,
     ),
     ("include/fairshare.h", "usr/include/fairshare.h", DATA),

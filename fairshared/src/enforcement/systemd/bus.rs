@@ -85,7 +85,7 @@ pub(super) enum Wire {
 type Jobs = Arc<Mutex<HashMap<String, oneshot::Sender<String>>>>;
 
 /// The connection, or the wait for one.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Bus {
     connection: watch::Receiver<Option<Connection>>,
     jobs: Jobs,
@@ -199,17 +199,30 @@ impl Bus {
             .start_transient_unit(&scope.unit, "fail", &properties, &aux)
             .await;
         if let Err(error) = started {
-            self.jobs
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&scope.unit);
+            self.no_job(&scope.unit);
             return Err(error.into());
         }
-        match done.await {
-            Ok(result) if result == "done" => Ok(()),
-            Ok(result) => Err(CallError::Job(result)),
-            Err(_) => Err(CallError::NoBus),
+        end_of(done).await
+    }
+
+    /// Runs a program once, as a service that goes when it ends. Returns when it has ended, with
+    /// its success.
+    pub(super) async fn run_once(
+        &self,
+        unit: &str,
+        properties: &[Property],
+    ) -> Result<(), CallError> {
+        let manager = self.manager().await?;
+        // Asked for before the call: the job may end before its reply is read.
+        let done = self.wait_for_job(unit);
+        let started = manager
+            .start_transient_unit(unit, "fail", properties, &[])
+            .await;
+        if let Err(error) = started {
+            self.no_job(unit);
+            return Err(error.into());
         }
+        end_of(done).await
     }
 
     /// Asks for a unit to be stopped, and does not wait until it is.
@@ -277,6 +290,12 @@ impl Bus {
         receiver
     }
 
+    /// Nobody waits for a unit's job any more.
+    pub(super) fn no_job(&self, unit: &str) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.remove(unit);
+    }
+
     async fn manager(&self) -> Result<ManagerProxy<'static>, CallError> {
         Ok(ManagerProxy::new(&self.connection().await?).await?)
     }
@@ -288,6 +307,15 @@ impl Bus {
             Ok(Ok(found)) => found.clone().ok_or(CallError::NoBus),
             _ => Err(CallError::NoBus),
         }
+    }
+}
+
+/// Waits for the end of a job.
+async fn end_of(job: oneshot::Receiver<String>) -> Result<(), CallError> {
+    match job.await {
+        Ok(result) if result == "done" => Ok(()),
+        Ok(result) => Err(CallError::Job(result)),
+        Err(_) => Err(CallError::NoBus),
     }
 }
 
