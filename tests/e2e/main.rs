@@ -16,6 +16,7 @@ mod examples;
 mod failure;
 mod grant;
 mod harness;
+mod hooks;
 mod kernel;
 mod lease;
 mod limits;
@@ -61,6 +62,15 @@ fn main() -> ExitCode {
         policy::a_group_decides_from_the_first_command_on,
         policy::a_wrong_file_is_shown_and_changes_nothing,
         lease::a_lease_ends_and_kills_nothing,
+        lease::a_lease_is_within_policy,
+        lease::an_idle_grant_is_asked_back,
+        queue::who_waits_has_the_next_room,
+        queue::a_place_in_the_queue_is_given_up,
+        queue::a_budget_is_shared_by_a_group,
+        queue::administrators_set_what_others_have,
+        hooks::hooks_are_told_of_incidents,
+        directory::groups_come_from_a_directory,
+        directory::a_hung_name_service_delays_no_login,
         transfer::files_arrive_unharmed,
         security::no_user_leaves_the_slice_or_lifts_its_limits,
         security::the_daemon_has_no_network,

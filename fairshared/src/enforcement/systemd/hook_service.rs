@@ -29,7 +29,9 @@ const MEMORY: u64 = 128 << 20;
 /// The most processes and threads that it may have.
 const TASKS: u64 = 64;
 /// The most CPU time that it may take, in microseconds per second.
-const CPU: u64 = 250_000;
+const CPU: u64 = 1_000_000;
+/// Its weight beside other services, which have 100: there is time.
+const CPU_WEIGHT: u64 = 20;
 
 /// Runs hooks by systemd.
 #[derive(Debug)]
@@ -102,6 +104,7 @@ fn properties(program: &Path, input: OwnedFd) -> Vec<Property> {
         ("MemoryMax", Variant::from(MEMORY)),
         ("TasksMax", Variant::from(TASKS)),
         ("CPUQuotaPerSecUSec", Variant::from(CPU)),
+        ("CPUWeight", Variant::from(CPU_WEIGHT)),
         ("PrivateTmp", Variant::from(true)),
         ("ProtectSystem", text("full")),
         ("ProtectHome", text("yes")),
