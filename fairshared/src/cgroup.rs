@@ -194,6 +194,21 @@ impl SliceCgroup {
         self.inode
     }
 
+    /// Its folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// One of its files.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Whether it is still there, and is no other of the same name.
+    pub(crate) fn is_there(&self) -> bool {
+        fs::metadata(&self.folder).is_ok_and(|found| found.ino() == self.inode)
+    }
+
     /// A walk through this cgroup and those below it, at most `most` of them.
     pub(crate) fn walk(&self, most: usize) -> Walk {
         Walk::new(&self.folder, most)

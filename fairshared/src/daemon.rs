@@ -28,6 +28,7 @@ use crate::policy_file::PolicyFault;
 use crate::policy_source::PolicySource;
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::strays::Finder;
+use crate::watch::Watch;
 use crate::{descriptor, listener, policy_file, service_manager};
 
 /// How many events of the bus may wait. The bus holds back the ones behind them.
@@ -159,6 +160,9 @@ async fn serve(args: &Args) -> Result<(), Fault> {
         history.clone(),
     );
     operations.tell_hooks(hooks);
+    let (watch, findings) = Watch::start();
+    operations.watch_with(watch);
+    tokio::spawn(Arc::clone(&operations).follow_findings(findings));
     tokio::spawn(Arc::clone(&operations).follow(happened));
     operations.resume().await;
     tokio::spawn(follow_bus(bus_events, Arc::clone(&operations)));

@@ -47,6 +47,7 @@ mod snapshot;
 mod strays;
 mod terminal;
 mod turns;
+mod watch;
 
 use std::process::ExitCode;
 

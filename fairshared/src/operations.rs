@@ -21,6 +21,7 @@ mod sessions;
 mod strays;
 mod usage;
 mod waiting;
+mod watching;
 mod words;
 
 use std::collections::HashSet;
@@ -42,6 +43,7 @@ use crate::policy_source::PolicySource;
 use crate::strays::Finder;
 use crate::terminal::{Terminals, Told};
 use crate::turns::Turns;
+use crate::watch::Watch;
 
 /// Tells a user, the leaders of whose sessions these are, something where they work.
 pub(crate) type Voice = Box<dyn Fn(u32, &[u32], &str) -> Told + Send + Sync>;
@@ -72,6 +74,8 @@ pub(crate) struct Operations<E> {
     /// Programs that are told of incidents; none before the daemon serves, and in tests.
     hooks: OnceLock<Hooks>,
     voice: Voice,
+    /// What watches users' slices, once it is there.
+    watch: OnceLock<Watch>,
 }
 
 /// Who is behind a decision, for the log.
@@ -172,6 +176,7 @@ impl<E: Enforcement> Operations<E> {
             history: History::default(),
             hooks: OnceLock::new(),
             voice,
+            watch: OnceLock::new(),
         })
     }
 

@@ -208,7 +208,10 @@ impl<E: Enforcement> Operations<E> {
     /// Takes all limits off a user's slice, because policy sets none any more.
     async fn lift(&self, uid: u32) -> Result<(), EnforcementError> {
         match self.enforcement.lift(uid).await {
-            Ok(true) => info!(uid, "limits are lifted"),
+            Ok(true) => {
+                self.watch_no_more(uid);
+                info!(uid, "limits are lifted");
+            }
             Ok(false) | Err(EnforcementError::NoSlice { .. }) => {}
             Err(fault) => return Err(fault),
         }
@@ -223,6 +226,7 @@ impl<E: Enforcement> Operations<E> {
         applied: Result<Applied, EnforcementError>,
     ) -> Result<Applied, EnforcementError> {
         let applied = applied?;
+        self.watch_slice(uid);
         if applied.to_undo {
             self.book.with(move |book| book.must_undo(uid)).await;
         }

@@ -12,6 +12,7 @@ use crate::clock;
 use crate::enforcement::Enforcement;
 use crate::finding::{Finding, What};
 use crate::terminal::Told;
+use crate::watch::Watch;
 
 /// The most processes that an incident names.
 const MOST_PROCESSES: usize = 5;
@@ -127,7 +128,7 @@ impl<E: Enforcement> Operations<E> {
         }
         Reply::IncidentsInfo(IncidentsInfo {
             incidents,
-            blind: Vec::new(),
+            blind: self.watch.get().map(Watch::blind).unwrap_or_default(),
         })
     }
 }

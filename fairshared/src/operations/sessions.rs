@@ -265,6 +265,7 @@ impl<E: Enforcement> Operations<E> {
             let known = book.ledger().account(uid).is_some();
             known.then(|| book.forget(uid))
         });
+        self.watch_no_more(uid);
         let Some((sessions, to_undo)) = known.await else {
             return;
         };

@@ -1,0 +1,476 @@
+//! What the kernel does to users because of their limits, as findings.
+//!
+//! The kernel tells of it: by a change of `memory.events` and `pids.events`, and by pressure
+//! triggers. Nothing is polled; while nothing happens nothing runs. One task serves all users. What it
+//! hears it looks at together, at most once a second: a storm costs a look a second, and what a look
+//! finds of one user is one finding of a kind, with a count.
+
+mod counts;
+mod kernel_log;
+mod leaves;
+mod marks;
+mod strain;
+mod triggers;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::{Instant, sleep, sleep_until};
+use tracing::{error, warn};
+
+use self::kernel_log::{KernelLog, Killed};
+use self::leaves::Leaves;
+use self::marks::{Event, Marks};
+use self::strain::{Judged, Strain, Strained};
+use self::triggers::Triggers;
+use crate::cgroup::SliceCgroup;
+use crate::finding::{Finding, Victim, What};
+use crate::kernel_file;
+use crate::processes;
+
+/// After the first event the rest of what belongs together is waited for: the kernel counts a kill
+/// before it logs it.
+const SETTLE: Duration = Duration::from_millis(50);
+/// The least time between two looks.
+const REST: Duration = Duration::from_secs(1);
+/// Findings that wait to be told. What does not fit is found again at the next look, with what has
+/// come since.
+const WAITING: usize = 256;
+/// Processes that a finding names.
+const LARGEST: usize = 5;
+
+/// Watches users' slices. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    marks: Option<Marks>,
+    triggers: Option<Triggers>,
+    kernel_log: Option<KernelLog>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    users: HashMap<u32, User>,
+    /// Whose each mark is.
+    marks: HashMap<i32, u32>,
+    /// The kernel takes no triggers.
+    no_pressure: Option<String>,
+}
+
+/// A user who is watched, and what has been told of them.
+#[derive(Debug)]
+struct User {
+    slice: SliceCgroup,
+    marks: Vec<i32>,
+    leaves: Option<Leaves>,
+    told: Counts,
+    strains: [Strain; 2],
+}
+
+/// What the kernel has counted in a slice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    /// How often the slice's own limit on memory left nothing but to kill.
+    out_of_memory: u64,
+    kills: u64,
+    refused: u64,
+}
+
+impl Watch {
+    /// Begins to watch, for users who are named later, and hands over what is found. Only within a
+    /// runtime.
+    pub(crate) fn start() -> (Self, mpsc::Receiver<Finding>) {
+        let marks = Marks::new()
+            .inspect_err(|error| error!("cannot watch cgroups: {error}, ignoring"))
+            .ok();
+        let stdin = rustix::stdio::stdin();
+        let kernel_log = KernelLog::new(stdin)
+            .inspect_err(|error| warn!("cannot read the kernel's log: {error}, ignoring"))
+            .ok();
+        let mut state = State::default();
+        let (triggers, fired) = match Triggers::start() {
+            Ok((triggers, fired)) => (Some(triggers), fired),
+            Err(error) => {
+                state.no_pressure = Some(error.to_string());
+                (None, mpsc::channel(1).1)
+            }
+        };
+        let watch = Self(Arc::new(Shared {
+            marks,
+            triggers,
+            kernel_log,
+            state: Mutex::new(state),
+        }));
+        let (sender, findings) = mpsc::channel(WAITING);
+        tokio::spawn(watch.clone().follow(sender, fired));
+        (watch, findings)
+    }
+
+    /// A user's slice is limited. What happened in it before is not told.
+    pub(crate) fn begin(&self, uid: u32, slice: SliceCgroup) {
+        let mut state = self.state();
+        if let Some(user) = state.users.get(&uid)
+            && user.slice.inode() == slice.inode()
+        {
+            return;
+        }
+        self.drop_user(&mut state, uid);
+        let Some(marks) = &self.0.marks else { return };
+        let file = |name: &str| marks.file(&slice.file(name)).ok();
+        let own_tasks = file("pids.events.local");
+        let leaves = own_tasks
+            .is_none()
+            .then(|| Leaves::of(slice.folder(), marks));
+        let of_leaves = leaves.iter().flat_map(Leaves::marks);
+        let of_user: Vec<i32> = file("memory.events").into_iter().chain(own_tasks).collect();
+        let all: Vec<i32> = of_user.iter().copied().chain(of_leaves).collect();
+        state.marks.extend(all.into_iter().map(|mark| (mark, uid)));
+        let mut user = User {
+            told: Counts::of(&slice),
+            slice,
+            marks: of_user,
+            leaves,
+            strains: [Strain::new(Strained::Cpu), Strain::new(Strained::Memory)],
+        };
+        self.arm(&mut state, uid, &mut user);
+        state.users.insert(uid, user);
+    }
+
+    /// A user's slice is gone, or limited no more.
+    pub(crate) fn end(&self, uid: u32) {
+        self.drop_user(&mut self.state(), uid);
+    }
+
+    /// What cannot be noticed on this machine, a sentence each.
+    pub(crate) fn blind(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        if self.0.marks.is_none() {
+            sentences.push(
+                "That a process was killed or not started is not noticed: the daemon cannot watch \
+                 cgroups; its log says why"
+                    .to_owned(),
+            );
+        }
+        if self.0.kernel_log.is_none() {
+            sentences.push(
+                "Which process was killed is not known: the daemon has no access to the kernel's \
+                 log; run it by its unit, which has StandardInput=file:/dev/kmsg"
+                    .to_owned(),
+            );
+        }
+        if let Some(why) = &self.state().no_pressure {
+            sentences.push(format!(
+                "That the limit on CPU or memory holds programs back is not noticed: the kernel \
+                 does not tell of pressure ({why}); where it was built with it, boot with psi=1"
+            ));
+        }
+        sentences
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drop_user(&self, state: &mut State, uid: u32) {
+        let Some(user) = state.users.remove(&uid) else {
+            return;
+        };
+        let of_leaves = user.leaves.iter().flat_map(Leaves::marks);
+        for mark in user.marks.iter().copied().chain(of_leaves) {
+            state.marks.remove(&mark);
+            if let Some(marks) = &self.0.marks {
+                marks.remove(mark);
+            }
+        }
+    }
+
+    fn arm(&self, state: &mut State, uid: u32, user: &mut User) {
+        let Some(triggers) = &self.0.triggers else {
+            return;
+        };
+        for strain in &mut user.strains {
+            if let Err(error) = strain.arm(triggers, uid, &user.slice)
+                && user.slice.is_there()
+                && state.no_pressure.is_none()
+            {
+                warn!(uid, "cannot watch pressure: {error}, ignoring");
+                state.no_pressure = Some(error.to_string());
+            }
+        }
+    }
+
+    /// Looks when the kernel tells of something, for as long as somebody follows.
+    async fn follow(self, sender: mpsc::Sender<Finding>, mut fired: mpsc::Receiver<u64>) {
+        let mut changed = BTreeSet::new();
+        loop {
+            let due = self.next_due();
+            let retry = (!changed.is_empty()).then(Instant::now);
+            let mut keys = Vec::new();
+            tokio::select! {
+                heard = self.marks_changed() => if let Err(error) = heard {
+                    error!("cannot watch cgroups any more: {error}");
+                    return;
+                },
+                Some(key) = fired.recv() => keys.push(key),
+                () = until(due.into_iter().chain(retry).min()) => {}
+                () = sender.closed() => return,
+            }
+            sleep(SETTLE).await;
+            while let Ok(key) = fired.try_recv() {
+                keys.push(key);
+            }
+            match self.take_marks(&mut changed) {
+                Ok(()) => {}
+                Err(error) => {
+                    error!("cannot watch cgroups any more: {error}");
+                    return;
+                }
+            }
+            self.begin_strains(&keys);
+            // What could not be sent stays for the next look.
+            changed = self.look_at(&changed, &sender);
+            self.judge_strains(&sender);
+            sleep(REST).await;
+        }
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let state = self.state();
+        let strains = state.users.values().flat_map(|user| &user.strains);
+        strains.filter_map(Strain::due).min()
+    }
+
+    async fn marks_changed(&self) -> std::io::Result<()> {
+        match &self.0.marks {
+            Some(marks) => marks.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Adds the users in whose slices something has changed.
+    fn take_marks(&self, changed: &mut BTreeSet<u32>) -> std::io::Result<()> {
+        let Some(marks) = &self.0.marks else {
+            return Ok(());
+        };
+        let events = marks.take()?;
+        let mut state = self.state();
+        let State {
+            users,
+            marks: owners,
+            ..
+        } = &mut *state;
+        for event in events {
+            match event {
+                Event::Lost => {
+                    for (uid, user) in users.iter_mut() {
+                        changed.insert(*uid);
+                        if let Some(leaves) = &mut user.leaves {
+                            let began = leaves.look_again(marks);
+                            owners.extend(began.into_iter().map(|mark| (mark, *uid)));
+                        }
+                    }
+                }
+                Event::At(mark, name, change) => {
+                    let Some(&uid) = owners.get(&mark) else {
+                        continue;
+                    };
+                    let Some(user) = users.get_mut(&uid) else {
+                        continue;
+                    };
+                    changed.insert(uid);
+                    if let Some(leaves) = &mut user.leaves {
+                        let moved = leaves.heard(mark, Path::new(&name), change, marks);
+                        for gone in moved.gone {
+                            owners.remove(&gone);
+                        }
+                        owners.extend(moved.came.into_iter().map(|mark| (mark, uid)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells what has happened to these users; those of whom it could not be told are returned.
+    fn look_at(&self, changed: &BTreeSet<u32>, sender: &mpsc::Sender<Finding>) -> BTreeSet<u32> {
+        let mut state = self.state();
+        let mut now = BTreeMap::new();
+        for uid in changed {
+            if let Some(user) = state.users.get_mut(uid) {
+                now.insert(*uid, user.count());
+            }
+        }
+        let killed_of = |uid: &u32, counts: &Counts| {
+            let told = state.users.get(uid).map_or(*counts, |user| user.told);
+            counts.kills_since(&told)
+        };
+        let hit: Vec<u32> = now
+            .iter()
+            .filter(|(uid, counts)| killed_of(uid, counts) > 0)
+            .map(|(uid, _)| *uid)
+            .collect();
+        let killed = match &self.0.kernel_log {
+            Some(log) if !hit.is_empty() => log.killed(),
+            _ => Vec::new(),
+        };
+        let mut left = BTreeSet::new();
+        for (uid, counts) in now {
+            let Some(user) = state.users.get_mut(&uid) else {
+                continue;
+            };
+            let kills = counts.kills_since(&user.told);
+            if kills > 0 {
+                let victim = largest_victim(&killed, uid, &hit);
+                if user.tell(uid, What::OomKill { victim, kills }, sender) {
+                    user.told.kills = counts.kills;
+                    user.told.out_of_memory = counts.out_of_memory;
+                } else {
+                    left.insert(uid);
+                }
+            } else {
+                // Killed by a limit below the slice's, or because the machine had none left.
+                user.told.kills = counts.kills;
+            }
+            let refused = counts.refused.saturating_sub(user.told.refused);
+            if refused > 0 {
+                if user.tell(uid, What::TasksLimit { refused }, sender) {
+                    user.told.refused = counts.refused;
+                } else {
+                    left.insert(uid);
+                }
+            }
+        }
+        left
+    }
+
+    fn begin_strains(&self, keys: &[u64]) {
+        let mut state = self.state();
+        for key in keys {
+            let (uid, strained) = Strained::of_key(*key);
+            if let Some(user) = state.users.get_mut(&uid) {
+                let User { slice, strains, .. } = user;
+                let mut all = strains.iter_mut();
+                if let Some(strain) = all.find(|strain| strain.is_of(strained)) {
+                    strain.fired(slice);
+                }
+            }
+        }
+    }
+
+    fn judge_strains(&self, sender: &mpsc::Sender<Finding>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let due = |user: &User| {
+            let mut all = user.strains.iter().filter_map(Strain::due);
+            all.any(|due| due <= now)
+        };
+        let users = state.users.iter().filter(|(_, user)| due(user));
+        let uids: Vec<u32> = users.map(|(uid, _)| *uid).collect();
+        for uid in uids {
+            let Some(mut user) = state.users.remove(&uid) else {
+                continue;
+            };
+            for at in 0..user.strains.len() {
+                let Some(strain) = user.strains.get_mut(at) else {
+                    continue;
+                };
+                if strain.due().is_none_or(|due| due > now) {
+                    continue;
+                }
+                if let Judged::Told(what) = strain.judge(&user.slice) {
+                    // What does not fit is found again: the strain goes on, or was none.
+                    if !user.tell(uid, what, sender)
+                        && let Some(strain) = user.strains.get_mut(at)
+                    {
+                        strain.forget();
+                    }
+                }
+            }
+            self.arm(&mut state, uid, &mut user);
+            state.users.insert(uid, user);
+        }
+    }
+}
+
+impl User {
+    fn count(&mut self) -> Counts {
+        let mut counts = Counts::of(&self.slice);
+        if let Some(leaves) = &mut self.leaves {
+            counts.refused = leaves.refused();
+        }
+        counts
+    }
+
+    /// Whether it was taken.
+    fn tell(&self, uid: u32, what: What, sender: &mpsc::Sender<Finding>) -> bool {
+        // Only what is sent is worth the look at the processes.
+        let place = match sender.try_reserve() {
+            Ok(place) => place,
+            Err(TrySendError::Full(()) | TrySendError::Closed(())) => return false,
+        };
+        place.send(Finding {
+            uid,
+            what,
+            processes: processes::largest(&self.slice, LARGEST),
+        });
+        true
+    }
+}
+
+impl Counts {
+    fn of(slice: &SliceCgroup) -> Self {
+        let read = |name: &str| kernel_file::read(&slice.file(name)).ok();
+        let count =
+            |text: &Option<String>, key| text.as_deref().and_then(|text| counts::value(text, key));
+        let all = read("memory.events");
+        let own = read("memory.events.local");
+        let kills = count(&all, "oom_kill").unwrap_or_default();
+        Self {
+            kills,
+            out_of_memory: count(&own, "oom").unwrap_or(kills),
+            refused: count(&read("pids.events.local"), "max").unwrap_or_default(),
+        }
+    }
+
+    /// How many were killed at the slice's own limit since `told`. A kill is counted after its cause.
+    fn kills_since(&self, told: &Self) -> u64 {
+        if self.out_of_memory > told.out_of_memory {
+            self.kills.saturating_sub(told.kills)
+        } else {
+            0
+        }
+    }
+}
+
+/// The largest of a user's processes that were killed. One of another UID is the user's where only
+/// this user's slice had a kill: a setuid program, say. Where that is not certain nothing is said.
+fn largest_victim(killed: &[Killed], uid: u32, hit: &[u32]) -> Option<Victim> {
+    let largest = |own: &dyn Fn(&Killed) -> bool| {
+        let own = killed.iter().filter(|one| own(one));
+        own.max_by_key(|one| one.victim.held.bytes())
+            .map(|one| one.victim.clone())
+    };
+    let of_user = largest(&|one| one.uid == uid);
+    let of_nobody = || match hit {
+        [only] if *only == uid => largest(&|_| true),
+        _ => None,
+    };
+    of_user.or_else(of_nobody)
+}
+
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

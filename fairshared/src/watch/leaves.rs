@@ -1,0 +1,134 @@
+//! Where the kernel counts tasks that were refused in the cgroup of the process that asked for one:
+//! before Linux 6.11. There every cgroup below the slice is watched, within bounds.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::counts;
+use super::marks::{Change, Marks};
+use crate::kernel_file;
+
+/// Cgroups of one user that are watched. A login has about ten.
+const MOST: usize = 64;
+/// Entries of a folder that are looked at: its files, and cgroups.
+const MOST_ENTRIES: usize = 512;
+
+#[derive(Debug)]
+pub(super) struct Leaves {
+    top: PathBuf,
+    cgroups: HashMap<PathBuf, Leaf>,
+    /// What those counted that are gone, and what was counted since each was found.
+    refused: u64,
+}
+
+#[derive(Debug)]
+struct Leaf {
+    folder: Option<i32>,
+    events: Option<i32>,
+    counted: u64,
+}
+
+/// Marks that came and went.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub(super) came: Vec<i32>,
+    pub(super) gone: Vec<i32>,
+}
+
+impl Leaves {
+    /// The slice's folder and those below it.
+    pub(super) fn of(top: &Path, marks: &Marks) -> Self {
+        let mut leaves = Self {
+            top: top.to_owned(),
+            cgroups: HashMap::new(),
+            refused: 0,
+        };
+        leaves.add(top, marks, true);
+        leaves
+    }
+
+    pub(super) fn marks(&self) -> impl Iterator<Item = i32> {
+        let leaves = self.cgroups.values();
+        leaves.flat_map(|leaf| leaf.folder.into_iter().chain(leaf.events))
+    }
+
+    /// How many were refused since the slice was watched.
+    pub(super) fn refused(&mut self) -> u64 {
+        for (folder, leaf) in &mut self.cgroups {
+            let counted = counted(folder).unwrap_or(leaf.counted);
+            self.refused += counted.saturating_sub(leaf.counted);
+            leaf.counted = counted;
+        }
+        self.refused
+    }
+
+    /// Events were lost: what is new is found, what is gone is left.
+    pub(super) fn look_again(&mut self, marks: &Marks) -> Vec<i32> {
+        let top = self.top.clone();
+        self.cgroups.retain(|folder, _| folder.is_dir());
+        self.add(&top, marks, false)
+    }
+
+    /// A cgroup came or went below a mark.
+    pub(super) fn heard(&mut self, mark: i32, name: &Path, change: Change, marks: &Marks) -> Moved {
+        let below = |(folder, leaf): (&PathBuf, &Leaf)| {
+            (leaf.folder == Some(mark)).then(|| folder.join(name))
+        };
+        let mut moved = Moved::default();
+        let (Change::Came | Change::Went) = change else {
+            return moved;
+        };
+        let Some(path) = self.cgroups.iter().find_map(below) else {
+            return moved;
+        };
+        if change == Change::Came {
+            moved.came = self.add(&path, marks, false);
+        } else if let Some(leaf) = self.cgroups.remove(&path) {
+            for mark in leaf.folder.into_iter().chain(leaf.events) {
+                marks.remove(mark);
+                moved.gone.push(mark);
+            }
+        }
+        moved
+    }
+
+    /// Watches a cgroup and those below it. What was counted in one that is found with the slice was
+    /// before; one that came later began with nothing.
+    fn add(&mut self, first: &Path, marks: &Marks, before: bool) -> Vec<i32> {
+        let mut came = Vec::new();
+        let mut left = vec![first.to_owned()];
+        while let Some(folder) = left.pop() {
+            if !self.cgroups.contains_key(&folder) {
+                if self.cgroups.len() >= MOST {
+                    break;
+                }
+                // The mark comes first: what is made between it and the look is seen by both.
+                let leaf = Leaf {
+                    folder: marks.folder(&folder).ok(),
+                    events: marks.file(&folder.join("pids.events")).ok(),
+                    counted: if before {
+                        counted(&folder).unwrap_or_default()
+                    } else {
+                        0
+                    },
+                };
+                came.extend(leaf.folder.into_iter().chain(leaf.events));
+                self.cgroups.insert(folder.clone(), leaf);
+            }
+            let entries = fs::read_dir(&folder)
+                .into_iter()
+                .flatten()
+                .take(MOST_ENTRIES);
+            let folders = entries
+                .flatten()
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            left.extend(folders.map(|entry| entry.path()).take(MOST));
+        }
+        came
+    }
+}
+
+fn counted(folder: &Path) -> Option<u64> {
+    counts::value(&kernel_file::read(&folder.join("pids.events")).ok()?, "max")
+}

@@ -1,0 +1,155 @@
+//! The files and folders of cgroups that the kernel tells of: one inotify descriptor for all users.
+
+use std::ffi::{CStr, OsStr};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::io::Errno;
+use tokio::io::unix::AsyncFd;
+
+use crate::descriptor;
+
+/// Bytes of events that are taken at once.
+const ROOM: usize = 4096;
+/// Events of one look: as many as the kernel keeps unless told otherwise
+/// (`fs.inotify.max_queued_events`). More are left to the next look.
+const MOST_EVENTS: usize = 16_384;
+
+/// What is watched.
+#[derive(Debug)]
+pub(super) struct Marks(AsyncFd<OwnedFd>);
+
+/// Something that has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Event {
+    /// A file was changed, or a folder came or went in what this mark is on.
+    At(i32, PathBuf, Change),
+    /// More happened than the kernel keeps.
+    Lost,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Written,
+    Came,
+    Went,
+    /// The mark itself is gone.
+    Ended,
+}
+
+impl Marks {
+    /// Only within a runtime.
+    pub(super) fn new() -> io::Result<Self> {
+        let inotify = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+        descriptor::watched(inotify).map(Self)
+    }
+
+    /// Watches a file for changes.
+    pub(super) fn file(&self, path: &Path) -> io::Result<i32> {
+        let mark = inotify::add_watch(self.0.get_ref(), path, WatchFlags::MODIFY)?;
+        Ok(mark)
+    }
+
+    /// Watches a folder for folders that come and go in it.
+    pub(super) fn folder(&self, path: &Path) -> io::Result<i32> {
+        let flags = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::ONLYDIR;
+        Ok(inotify::add_watch(self.0.get_ref(), path, flags)?)
+    }
+
+    /// Takes a mark off. One that is gone already is no fault.
+    pub(super) fn remove(&self, mark: i32) {
+        let _ = inotify::remove_watch(self.0.get_ref(), mark);
+    }
+
+    /// Waits until something has happened that was not taken.
+    pub(super) async fn changed(&self) -> io::Result<()> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            // What the runtime remembers may have been taken meanwhile.
+            if descriptor::is_readable(self.0.get_ref())? {
+                return Ok(());
+            }
+            ready.clear_ready();
+        }
+    }
+
+    /// All that has happened and was not taken before.
+    pub(super) fn take(&self) -> io::Result<Vec<Event>> {
+        let mut events = Vec::new();
+        let mut room = [MaybeUninit::uninit(); ROOM];
+        let mut reader = Reader::new(self.0.get_ref(), &mut room);
+        for _ in 0..MOST_EVENTS {
+            let event = match reader.next() {
+                Ok(event) => event,
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let event = Event::of(&event);
+            // One user's storm of the same is one.
+            if events.last() != Some(&event) {
+                events.push(event);
+            }
+        }
+        Ok(events)
+    }
+}
+
+impl Event {
+    fn of(event: &inotify::Event<'_>) -> Self {
+        let flags = event.events();
+        let change = if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
+            return Self::Lost;
+        } else if flags.contains(ReadFlags::IGNORED) {
+            Change::Ended
+        } else if flags.contains(ReadFlags::CREATE) {
+            Change::Came
+        } else if flags.contains(ReadFlags::DELETE) {
+            Change::Went
+        } else {
+            Change::Written
+        };
+        let name = event.file_name().map(CStr::to_bytes);
+        let name = OsStr::from_bytes(name.unwrap_or_default());
+        Self::At(event.wd(), PathBuf::from(name), change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_is_told_once_and_folders_come_and_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("memory.events");
+        fs::write(&file, "oom_kill 0\n").unwrap();
+        let marks = Marks::new().unwrap();
+        let (of_file, of_folder) = (
+            marks.file(&file).unwrap(),
+            marks.folder(folder.path()).unwrap(),
+        );
+        fs::write(&file, "").unwrap();
+        fs::write(&file, "oom_kill 1\n").unwrap();
+        fs::create_dir(folder.path().join("x")).unwrap();
+        fs::remove_dir(folder.path().join("x")).unwrap();
+        marks.changed().await.unwrap();
+        let at = |mark, name: &str, change| Event::At(mark, PathBuf::from(name), change);
+        let expected = [
+            at(of_file, "", Change::Written),
+            at(of_folder, "x", Change::Came),
+            at(of_folder, "x", Change::Went),
+        ];
+        assert_eq!(marks.take().unwrap(), expected);
+        marks.remove(of_file);
+        fs::write(&file, "oom_kill 2\n").unwrap();
+        let expected = [at(of_file, "", Change::Ended)];
+        assert_eq!(marks.take().unwrap(), expected);
+    }
+}
