@@ -1,7 +1,7 @@
 //! Reading the kernel's cgroup files: the only truth about what is enforced.
 //!
 //! D-Bus answers with what was asked of systemd. A controller that the kernel lacks, or a drop-in
-//! that wins, shows in these files alone. Nothing here writes: cgroups are systemd's.
+//! that wins, shows in these files alone. Nothing here writes: limits are systemd's.
 
 mod device;
 mod enforced;
