@@ -70,6 +70,7 @@ fn may_be_repeated(request: &Request) -> bool {
         | Request::Explain(_)
         | Request::PolicyDiff
         | Request::Reload
+        | Request::Metrics(_)
         | Request::About
         | Request::Resize(_)
         | Request::Renew(_)

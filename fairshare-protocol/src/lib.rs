@@ -12,6 +12,8 @@
 //! Each message is one JSON object in UTF-8 on one line, ended by a newline, at most
 //! [`frame::MAX_LINE`] bytes long; the replies to `list`, `usage`, `processes`, `queue`, `strays`, `explain`,
 //! `policy_diff`, `incidents`, `report` and `reload` may have [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one
+//! [`frame::MAX_LINE`] bytes long; the replies to `list`, `queue`, `strays`, `explain`,
+//! `policy_diff`, `incidents`, `report`, `metrics` and `reload` may have [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one
 //! connection, and the daemon sends one reply to each, in the order of the requests; only a
 //! `resize` that waits has lines before its reply. A member of the object that the reader does not
 //! know is skipped. The daemon puts a space behind `:` and `,`; a client need not.
@@ -54,6 +56,7 @@
 //! | `reload` | | root | `success` |
 //! | `incidents` | `uid`, `since`, `limit` | user; with another's `uid` administrators | `incidents_info` |
 //! | `report` | `uid`, `by`, `since` | user; with another's `uid` administrators | `report_info` |
+//! | `metrics` | `users` | administrators, the exporter | `metrics_info` |
 //! | `about` | | all | `about_info` |
 //! | `open_session` | `uid` and `pid` (required), `service`, `wait_ms`, `notices` | root | `session_opened`, `session_ignored` |
 //! | `close_session` | `session`, or `uid` and `pid` | root | `success` |
@@ -308,6 +311,45 @@
 //! ));
 //! ```
 //!
+//! # Metrics
+//!
+//! `metrics` tells the figures that a monitoring system collects, with the fields of
+//! [`MetricsInfo`]. What counts up begins at 0 when the daemon starts, unless its description says
+//! otherwise. `users` asks for that many rows of users, at most [`MAX_METRICS_USERS`], of those
+//! with the most CPU time; without it none is named. Besides administrators the members of the
+//! group `fairshare-exporter` may ask.
+//!
+//! ```
+//! # use fairshare_protocol::{frame, Reply, Request};
+//! # fn request(line: &str) {
+//! #     let request = Request::from_line(line.as_bytes()).unwrap();
+//! #     assert_eq!(frame::encode(&request).unwrap().trim_end(), line);
+//! # }
+//! # fn reply(line: &str) {
+//! #     let reply: Reply = serde_json::from_str(line).unwrap();
+//! #     assert_eq!(frame::encode(&reply).unwrap().trim_end(), line);
+//! # }
+//! request(r#"{"type": "metrics"}"#);
+//! request(r#"{"type": "metrics", "users": 20}"#);
+//! reply(concat!(
+//!     r#"{"type": "metrics_info", "version": "0.1.0", "started_at": 1767225600, "#,
+//!     r#""enforces": true, "users": 2, "sessions": 3, "#,
+//!     r#""capacity": {"cpu_thousandths": 8000, "mem_bytes": 17179869184}, "#,
+//!     r#""allocated": {"cpu_thousandths": 3000, "mem_bytes": 6442450944}, "#,
+//!     r#""allocated_tasks": 4096, "grants": 1, "#,
+//!     r#""granted": {"cpu_thousandths": 1000, "mem_bytes": 2147483648}, "#,
+//!     r#""used": {"cpu_us": 75000000, "mem_bytes": 1073741824, "cache_bytes": 4096, "#,
+//!     r#""tasks": 12}, "throttled_us": 2500000, "queue": 0, "queue_oldest_s": 0, "#,
+//!     r#""incidents": [{"kind": "oom_kill", "count": 1}], "#,
+//!     r#""logins": {"limited": 3, "ignored": 1, "not_enforced": 0, "failed": 0}, "#,
+//!     r#""login_us": {"up_to": [1000, 10000], "counts": [1, 2, 0], "sum": 9000}, "#,
+//!     r#""systemd_call_us": {"up_to": [1000, 10000], "counts": [4, 2, 0], "sum": 12000}, "#,
+//!     r#""errors": {"not_enforced": 0, "systemd_call": 0, "bus_lost": 0, "snapshot_write": 0, "#,
+//!     r#""history_drop": 0}, "strays": 0, "by_user": [{"uid": 1000, "user": "alice", "#,
+//!     r#""cpu_us": 75000000, "mem_bytes": 1073741824, "tasks": 12, "throttled_us": 2500000}]}"#,
+//! ));
+//! ```
+//!
 //! # Administration
 //!
 //! `set` gives a user a grant or changes it, by policy's rules for that user; `release` with a
@@ -428,6 +470,7 @@ pub mod frame;
 mod hundredths;
 mod incident;
 mod memory;
+mod metrics;
 mod period;
 mod policy_info;
 mod queue;
@@ -450,6 +493,10 @@ pub use incident::{
     Incident, IncidentKind, IncidentProcess, Incidents, IncidentsInfo, MAX_INCIDENTS,
 };
 pub use memory::{InvalidMemorySize, MemorySize};
+pub use metrics::{
+    Errors, Histogram, IncidentCount, Logins, MAX_METRICS_USERS, Metrics, MetricsInfo, MetricsUse,
+    MetricsUser, Sums,
+};
 pub use period::{InvalidPeriod, Period};
 pub use policy_info::{
     Candidate, Enforce, ExplainEntry, ExplainInfo, Origin, PolicyChange, PolicyDiffInfo,

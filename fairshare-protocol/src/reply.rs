@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     AboutInfo, Allocation, ErrorCode, ExplainInfo, IncidentsInfo, PolicyDiffInfo, ProcessesInfo,
     QueueEntry, Queued, ReportInfo, StatusInfo, StraysInfo, UsageInfo, Wish,
+    AboutInfo, Allocation, ErrorCode, ExplainInfo, IncidentsInfo, MetricsInfo, PolicyDiffInfo,
+    QueueEntry, Queued, ReportInfo, StatusInfo, StraysInfo, Wish,
 };
 
 /// A reply, one for each `type` on the wire. A client skips fields that it does not know.
@@ -56,6 +58,8 @@ pub enum Reply {
     IncidentsInfo(IncidentsInfo),
     /// The answer to `report`.
     ReportInfo(ReportInfo),
+    /// The answer to `metrics`.
+    MetricsInfo(Box<MetricsInfo>),
     /// The answer to `about`.
     AboutInfo(AboutInfo),
     /// The request was not carried out.
@@ -173,6 +177,7 @@ impl Reply {
         "strays_info",
         "incidents_info",
         "report_info",
+        "metrics_info",
         "about_info",
         "error",
     ];

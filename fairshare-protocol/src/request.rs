@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{ErrorCode, Incidents, Period, Processes, Report, Wait, Wish, frame, wait};
+use crate::{ErrorCode, Incidents, Metrics, Period, Report, Wait, Wish, frame, wait};
 
 /// A request, one for each `type` on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +43,8 @@ pub enum Request {
     Incidents(Incidents),
     /// Asks what was used over time.
     Report(Report),
+    /// The exporter's and administrators': asks for the figures that a monitoring system collects.
+    Metrics(Metrics),
     /// Asks what the daemon is: its version, and which requests it knows.
     About,
     /// Root's: a user has logged in.
@@ -177,6 +180,7 @@ impl Request {
         "reload",
         "incidents",
         "report",
+        "metrics",
         "about",
         "open_session",
         "close_session",
@@ -201,6 +205,7 @@ impl Request {
             Self::Reload => "reload",
             Self::Incidents(_) => "incidents",
             Self::Report(_) => "report",
+            Self::Metrics(_) => "metrics",
             Self::About => "about",
             Self::OpenSession(_) => "open_session",
             Self::CloseSession(_) => "close_session",
@@ -221,6 +226,7 @@ impl Request {
             | Self::PolicyDiff
             | Self::Incidents(_)
             | Self::Report(_)
+            | Self::Metrics(_)
             | Self::Reload => frame::MAX_LIST_LINE,
             _ => frame::MAX_LINE,
         }

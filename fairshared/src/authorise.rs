@@ -2,6 +2,7 @@
 
 use fairshare_protocol::{
     CloseSession, Explain, Incidents, OpenSession, Processes, Release, Report, Request, Set,
+    CloseSession, Explain, Incidents, Metrics, OpenSession, Release, Report, Request, Set,
 };
 
 /// Who is asking: facts of the kernel and of the name service, none of the message.
@@ -12,6 +13,8 @@ pub(crate) struct Caller {
     /// Whether policy names the caller, or a group of the caller's, as administrator. Root is one
     /// whatever policy says.
     pub(crate) administrator: bool,
+    /// Whether the caller is in the group that may have the figures for monitoring.
+    pub(crate) exporter: bool,
 }
 
 const ROOT: u32 = 0;
@@ -58,6 +61,9 @@ pub(crate) fn authorise(caller: &Caller, request: &Request) -> Result<(), &'stat
         Request::Processes(Processes { uid }) => (
             is_own(caller, *uid) || sees_everybody(caller),
             "Only root and administrators see the processes of another user",
+        Request::Metrics(Metrics { .. }) => (
+            caller.exporter || sees_everybody(caller),
+            "Only root, administrators and the group 'fairshare-exporter' have the figures for monitoring",
         ),
         Request::RequestResources(_)
         | Request::Resize(_)
@@ -97,6 +103,7 @@ pub(crate) fn concerns(request: &Request) -> Option<u32> {
         | Request::Strays
         | Request::PolicyDiff
         | Request::Reload
+        | Request::Metrics(_)
         | Request::About => None,
     }
 }
@@ -113,19 +120,28 @@ mod tests {
     const USER: Caller = Caller {
         uid: 1000,
         administrator: false,
+        exporter: false,
     };
     const ADMINISTRATOR: Caller = Caller {
         uid: 1000,
         administrator: true,
+        exporter: false,
     };
     const ROOT_ITSELF: Caller = Caller {
         uid: 0,
         administrator: false,
+        exporter: false,
+    };
+    const EXPORTER: Caller = Caller {
+        uid: 998,
+        administrator: false,
+        exporter: true,
     };
 
     /// Each request that can be made, whom it concerns, and whether a user and an administrator
     /// with the UID 1000 may make it. Root may make every one.
     const TABLE: [(&str, Option<u32>, bool, bool); 33] = [
+    const TABLE: [(&str, Option<u32>, bool, bool); 30] = [
         (
             r#"{"type": "request_resources", "cpu": 1}"#,
             None,
@@ -220,6 +236,7 @@ mod tests {
         ),
         (r#"{"type": "policy_diff"}"#, None, false, true),
         (r#"{"type": "reload"}"#, None, false, false),
+        (r#"{"type": "metrics", "users": 9}"#, None, false, true),
         (r#"{"type": "about"}"#, None, true, true),
         (
             r#"{"type": "open_session", "uid": 1000, "pid": 1}"#,
@@ -276,6 +293,25 @@ mod tests {
                 assert!(sentence.starts_with("Only root"), "{line}: {sentence}");
             }
         }
+    }
+
+    #[test]
+    fn the_exporter_has_the_figures_and_nothing_else_of_others() {
+        for (line, whom, ..) in TABLE {
+            let request = Request::from_line(line.as_bytes()).unwrap();
+            let may = authorise(&EXPORTER, &request).is_ok();
+            let others = matches!(request, Request::Metrics(_));
+            let as_user = authorise(
+                &Caller {
+                    exporter: false,
+                    ..EXPORTER
+                },
+                &request,
+            )
+            .is_ok();
+            assert_eq!(may, others || as_user, "{line} {whom:?}");
+        }
+        assert!(!sees_everybody(&EXPORTER));
     }
 
     #[test]

@@ -27,6 +27,7 @@ pub(crate) use self::sharing::Asked;
 use self::usage::Usage;
 pub(crate) use self::usage::Used;
 use crate::clock::{self, Alarm};
+use crate::counts::{COUNTS, Wrong};
 use crate::people::Person;
 use crate::snapshot::{Saved, Snapshot};
 
@@ -243,6 +244,7 @@ impl Book {
         }
         if let Err(fault) = self.snapshot.save_person(&person) {
             error!("cannot {fault}; a restart now would lose what is not written, trying again");
+            COUNTS.error(Wrong::SnapshotWrite);
             self.behind = true;
         }
         self.people.insert(person.uid, person);
@@ -400,6 +402,7 @@ impl Book {
         let to_undo = |uid| self.to_undo.contains(&uid);
         if let Err(fault) = self.snapshot.save_users(&self.ledger, &users, &to_undo) {
             error!("cannot {fault}; a restart now would lose what is not written, trying again");
+            COUNTS.error(Wrong::SnapshotWrite);
             self.behind = true;
         }
     }

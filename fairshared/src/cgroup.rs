@@ -309,6 +309,13 @@ impl SliceCgroup {
         files::of_cpu_stat(&self.read("cpu.stat")?, "usage_usec")
     }
 
+    /// CPU time used since the slice began, and the time in which its limit held it back; both in
+    /// microseconds.
+    pub(crate) fn cpu_used_and_throttled(&self) -> Option<(u64, u64)> {
+        let stat = self.read("cpu.stat")?;
+        Some((files::usage(&stat)?, files::throttled(&stat).unwrap_or(0)))
+    }
+
     /// Tasks that exist.
     pub(crate) fn tasks(&self) -> Option<u64> {
         self.read("pids.current")?.trim().parse().ok()

@@ -12,6 +12,7 @@ use tracing::{debug, error};
 
 use crate::admission::{Admission, REQUESTS_PER_SECOND};
 use crate::authorise::{Caller, authorise, concerns, sees_everybody};
+use crate::counts::COUNTS;
 use crate::decision::{Decision, Verdict};
 use crate::enforcement::Enforcement;
 use crate::operations::{News, Operations, Outcome, Waiting};
@@ -172,6 +173,10 @@ async fn answer<E: Enforcement>(
     let asking = operations
         .caller(caller, administrators_count(caller, &request))
         .await;
+    let asking = match request {
+        Request::Metrics(_) => operations.maybe_exporter(asking).await,
+        _ => asking,
+    };
     if let Err(sentence) = authorise(&asking, &request) {
         refused(caller, &request, sentence);
         return Outcome::Answered(Reply::error(ErrorCode::NotPermitted, sentence));
@@ -186,6 +191,21 @@ async fn answer<E: Enforcement>(
         let outcome = tokio::spawn(work).await;
         return outcome.unwrap_or_else(|fault| Outcome::Answered(not_carried_out(&fault)));
     }
+    let begun = matches!(request, Request::OpenSession(_)).then(Instant::now);
+    let outcome = answer_permitted(request, asking, operations).await;
+    if let (Some(begun), Outcome::Answered(reply)) = (begun, &outcome) {
+        COUNTS.login(reply, begun.elapsed());
+    }
+    outcome
+}
+
+/// Carries out a request that the caller may make. A login is told in good time that its limits
+/// are not set yet.
+async fn answer_permitted<E: Enforcement>(
+    request: Request,
+    asking: Caller,
+    operations: &Arc<Operations<E>>,
+) -> Outcome {
     let patience = match &request {
         Request::OpenSession(open) => open.wait_ms.map(Duration::from_millis),
         _ => None,
@@ -235,6 +255,7 @@ async fn carry_out<E: Enforcement>(
         Request::Reload => operations.answer_reload().await,
         Request::Report(asked) => operations.report(asked, &asking).await,
         Request::Incidents(asked) => operations.incidents(asked, caller).await,
+        Request::Metrics(asked) => operations.metrics(asked).await,
         Request::About => operations.about(),
         Request::Status => operations.status(caller).await,
         Request::List => {
@@ -256,6 +277,7 @@ fn administrators_count(caller: u32, request: &Request) -> bool {
     let as_user = Caller {
         uid: caller,
         administrator: false,
+        exporter: false,
     };
     let shows_users = matches!(
         request,

@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 use crate::args::Args;
 use crate::book::{Book, BookHandle};
 use crate::cgroup::CgroupTree;
+use crate::counts::COUNTS;
 use crate::enforcement::systemd::{BusEvent, Systemd};
 use crate::history::History;
 use crate::hooks::{self, Hooks};
@@ -108,6 +109,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Fault> {
 }
 
 async fn serve(args: &Args) -> Result<(), Fault> {
+    COUNTS.begin();
     let cgroups = CgroupTree::new(args.cgroup_root());
     let source =
         |scheme| PolicySource::new(args.policy(), cgroups.clone(), scheme, args.systemd_dir());

@@ -3,6 +3,7 @@
 //! The line is whole in its text, for whoever reads the log at night, and in its fields, for
 //! programs: in the journal they are `F_DECISION`, `F_REQUEST` and so on.
 
+use crate::counts::{COUNTS, Wrong};
 use std::fmt::Write;
 
 use fairshare_core::ledger::SessionId;
@@ -130,6 +131,9 @@ impl Decision {
             leader,
             ..
         } = self;
+        if self.verdict == Verdict::NotEnforced {
+            COUNTS.error(Wrong::NotEnforced);
+        }
         let decision = self.verdict.as_str();
         let (service, wish, reason) = (
             self.service.as_deref(),

@@ -20,6 +20,9 @@ pub(crate) trait Enforcement: Send + Sync + 'static {
     /// The user's slice as it is now; `None` where it is not active.
     fn look(&self, uid: u32) -> Option<SliceCgroup>;
 
+    /// The slice that the users' slices lie in; `None` where it is not active.
+    fn look_above(&self) -> Option<SliceCgroup>;
+
     /// The users whose slices are active.
     fn present(&self) -> Vec<u32>;
 

@@ -24,6 +24,7 @@ mod cgroup;
 mod check;
 mod clock;
 mod connection;
+mod counts;
 mod daemon;
 mod decision;
 mod descriptor;

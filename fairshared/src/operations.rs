@@ -14,6 +14,7 @@ mod incident_words;
 mod incidents;
 mod knowing;
 mod notices;
+mod metrics;
 mod present;
 mod reloading;
 mod reports;
@@ -73,6 +74,7 @@ pub(crate) struct Operations<E> {
     looks: history::Looks,
     /// Programs that are told of incidents; none before the daemon serves, and in tests.
     hooks: OnceLock<Hooks>,
+    throttled: metrics::Throttled,
     voice: Voice,
     /// What watches users' slices, once it is there.
     watch: OnceLock<Watch>,
@@ -175,6 +177,7 @@ impl<E: Enforcement> Operations<E> {
             looks: history::Looks::default(),
             history: History::default(),
             hooks: OnceLock::new(),
+            throttled: metrics::Throttled::default(),
             voice,
             watch: OnceLock::new(),
         })

@@ -102,6 +102,23 @@ impl People {
         found.unwrap_or(Err(NamesError::TimedOut))
     }
 
+    /// Whether a user is in the group of this name. Waits as [`People::find`] does.
+    pub(crate) async fn is_in_group(
+        &self,
+        uid: u32,
+        name: &str,
+        patience: Duration,
+    ) -> Result<bool, NamesError> {
+        let look_up = async {
+            let Some(gid) = self.names.group_id(name).await? else {
+                return Ok(false);
+            };
+            Ok(self.names.subject(uid).await?.groups.contains(&gid))
+        };
+        let found = tokio::time::timeout(patience, look_up).await;
+        found.unwrap_or(Err(NamesError::TimedOut))
+    }
+
     /// Has everything asked anew, because the policy is read again.
     pub(crate) fn forget_all(&self) {
         self.names.forget_all();

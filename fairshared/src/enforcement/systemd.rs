@@ -14,7 +14,7 @@ mod unit_files;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fairshare_core::Limits;
 use fairshare_core::policy::SliceScheme;
@@ -28,6 +28,7 @@ use self::properties::{Optional, Properties};
 use self::unit_files::UnitFiles;
 use super::{Applied, Enforcement, EnforcementError, Login, LoginName, NewScope};
 use crate::cgroup::{CgroupTree, Enforced, SliceCgroup, Wanted};
+use crate::counts::COUNTS;
 use crate::leader::slice_user;
 
 /// How long one call to systemd, or one job of it, may take.
@@ -135,6 +136,15 @@ impl Systemd {
         Ok(known.unwrap_or_else(|| self.learn_kind(unit, slice)))
     }
 
+    /// The slice that the users' slices lie in.
+    fn above(&self) -> &'static str {
+        if self.user_slices {
+            USERS_OF_LOGIND
+        } else {
+            USERS_OF_OURS
+        }
+    }
+
     fn known_kind(&self, unit: &str, slice: &SliceCgroup) -> Option<Kind> {
         let kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         kinds
@@ -202,7 +212,10 @@ impl Systemd {
         work: impl Future<Output = Result<T, CallError>>,
     ) -> Result<T, EnforcementError> {
         let unit = || unit.to_owned();
-        match tokio::time::timeout(CALL_DEADLINE, work).await {
+        let begun = Instant::now();
+        let done = tokio::time::timeout(CALL_DEADLINE, work).await;
+        COUNTS.systemd_call(begun.elapsed(), matches!(done, Ok(Ok(_))));
+        match done {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(CallError::NoBus)) => Err(EnforcementError::NoBus),
             Ok(Err(CallError::Refused(reason))) => Err(EnforcementError::Refused {
@@ -306,13 +319,12 @@ impl Enforcement for Systemd {
         self.cgroups.slice(&self.slice(uid))
     }
 
+    fn look_above(&self) -> Option<SliceCgroup> {
+        self.cgroups.slice(self.above())
+    }
+
     fn present(&self) -> Vec<u32> {
-        let users = if self.user_slices {
-            USERS_OF_LOGIND
-        } else {
-            USERS_OF_OURS
-        };
-        let units = self.cgroups.names_in(users);
+        let units = self.cgroups.names_in(self.above());
         units
             .iter()
             .filter_map(|unit| slice_user(unit).filter(|&uid| self.slice(uid) == *unit))

@@ -9,6 +9,7 @@ use super::Operations;
 use super::folds::{Again, Like, goes_on};
 use super::incident_words::Words;
 use crate::clock;
+use crate::counts::COUNTS;
 use crate::enforcement::Enforcement;
 use crate::finding::{Finding, What};
 use crate::terminal::Told;
@@ -30,6 +31,7 @@ impl<E: Enforcement> Operations<E> {
 
     async fn digest(&self, finding: Finding, told: Option<Told>) {
         let (uid, kind) = (finding.uid, kind(&finding.what));
+        COUNTS.incident(kind);
         // Before anything is asked for: of a storm nearly all ends here.
         if goes_on(kind) {
             let like = Like::new(uid, kind, "");

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::Operations;
 use super::enforcing::{FIRST_RETRY, LONGEST_RETRY};
-use crate::authorise::Caller;
+use crate::authorise::{Caller, sees_everybody};
 use crate::decision::{Decision, Verdict};
 use crate::enforcement::Enforcement;
 use crate::names::LOOKUP_DEADLINE;
@@ -21,6 +21,10 @@ use crate::people::Person;
 const LOGIN_PATIENCE: Duration = Duration::from_millis(250);
 /// How long somebody who asks something waits for it.
 pub(super) const REQUEST_PATIENCE: Duration = LOOKUP_DEADLINE;
+
+/// The group whose members may have the figures for monitoring. The package makes it with the
+/// exporter's user, whose own group it is.
+const EXPORTERS: &str = "fairshare-exporter";
 
 /// What a login learns of its user.
 pub(super) enum Known {
@@ -165,7 +169,31 @@ impl<E: Enforcement> Operations<E> {
     /// decides something.
     pub(crate) async fn caller(&self, uid: u32, decides: bool) -> Caller {
         let administrator = uid == 0 || (decides && self.is_administrator(uid).await);
-        Caller { uid, administrator }
+        Caller {
+            uid,
+            administrator,
+            exporter: false,
+        }
+    }
+
+    /// The caller, and whether they are in the group that may have the figures for monitoring. It
+    /// is looked up only where nothing else lets them have those.
+    pub(crate) async fn maybe_exporter(&self, caller: Caller) -> Caller {
+        if sees_everybody(&caller) {
+            return caller;
+        }
+        let found = self
+            .people
+            .is_in_group(caller.uid, EXPORTERS, REQUEST_PATIENCE)
+            .await;
+        let exporter = found.unwrap_or_else(|fault| {
+            warn!(
+                uid = caller.uid,
+                "cannot tell whether the caller is in the group '{EXPORTERS}': {fault}"
+            );
+            false
+        });
+        Caller { exporter, ..caller }
     }
 
     async fn is_administrator(&self, uid: u32) -> bool {

@@ -121,6 +121,17 @@ impl<E: Enforcement> Operations<E> {
         })
     }
 
+    /// How many there were when it was last looked; `None` before the first look, and while one is
+    /// made.
+    pub(super) fn strays_at_last_look(&self) -> Option<u64> {
+        let last = self.strays.last.try_lock().ok()?;
+        let Found {
+            strays, left_out, ..
+        } = &last.as_ref()?.found;
+        let more: u64 = left_out.values().sum();
+        u64::try_from(strays.len()).ok()?.checked_add(more)
+    }
+
     /// Looks as often as policy says, and adopts what it names.
     pub(crate) async fn follow_strays(self: Arc<Self>) {
         let alarm = match Alarm::new() {

@@ -127,6 +127,10 @@ impl Enforcement for Fake {
         tree.as_ref()?.slice(&self.slice(uid))
     }
 
+    fn look_above(&self) -> Option<SliceCgroup> {
+        self.tree.lock().unwrap().as_ref()?.slice("user.slice")
+    }
+
     fn present(&self) -> Vec<u32> {
         let tree = self.tree.lock().unwrap();
         let names = tree.as_ref().map(|tree| tree.names_in("user.slice"));
@@ -303,6 +307,7 @@ pub(super) fn caller(uid: u32) -> Caller {
     Caller {
         uid,
         administrator: false,
+        exporter: false,
     }
 }
 

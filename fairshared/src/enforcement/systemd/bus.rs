@@ -22,6 +22,7 @@ use zbus::{
 
 use super::properties::{Properties, Property};
 use super::{NewScope, logind};
+use crate::counts::{COUNTS, Wrong};
 use crate::enforcement::{Login, LoginName};
 use crate::leader::slice_user;
 
@@ -365,6 +366,7 @@ async fn keep_connected(
                 }
                 connection.closed().await;
                 sender.send_replace(None);
+                COUNTS.error(Wrong::BusLost);
                 // Nobody will hear the end of a job that was begun on it.
                 jobs.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 warn!("the connection to the system bus ended, connecting again");

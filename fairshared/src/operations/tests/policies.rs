@@ -245,6 +245,7 @@ async fn watch_mode_sets_nothing_lifts_what_was_set_and_goes_back() {
     let caller = Caller {
         uid: UID,
         administrator: false,
+        exporter: false,
     };
     let resize = Resize {
         wish,

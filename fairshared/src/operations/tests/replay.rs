@@ -310,6 +310,7 @@ impl Daemon {
                     let root = Caller {
                         uid: 0,
                         administrator: true,
+                        exporter: false,
                     };
                     let _ = operations.set(root, set).await;
                 }

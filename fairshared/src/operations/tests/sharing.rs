@@ -396,6 +396,7 @@ async fn a_refusal_says_what_fits_and_who_is_in_the_way_to_those_who_may_know() 
         let asking = Caller {
             uid: UID + 1,
             administrator,
+            exporter: false,
         };
         let resize = serde_json::from_str(r#"{"cpu": 8}"#).unwrap();
         let reply = Arc::clone(&world.operations).resize(asking, resize).await;
@@ -483,6 +484,7 @@ async fn an_administrator_sets_and_takes_back_what_others_have() {
     let administrator = Caller {
         uid: 77,
         administrator: true,
+        exporter: false,
     };
     let set: Set = serde_json::from_str(r#"{"uid": 4242, "cpu": 4, "mem": "4G"}"#).unwrap();
     let reply = Arc::clone(&world.operations)
