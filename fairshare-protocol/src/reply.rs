@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AboutInfo, Allocation, ErrorCode, ExplainInfo, IncidentsInfo, PolicyDiffInfo, ProcessesInfo,
-    QueueEntry, Queued, ReportInfo, StatusInfo, StraysInfo, UsageInfo, Wish,
     AboutInfo, Allocation, ErrorCode, ExplainInfo, IncidentsInfo, MetricsInfo, PolicyDiffInfo,
-    QueueEntry, Queued, ReportInfo, StatusInfo, StraysInfo, Wish,
+    ProcessesInfo, QueueEntry, Queued, ReportInfo, StatusInfo, StraysInfo, UsageInfo, Wish,
 };
 
 /// A reply, one for each `type` on the wire. A client skips fields that it does not know.

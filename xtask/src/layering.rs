@@ -11,7 +11,7 @@ use crate::metadata;
 use crate::problem::{Problem, Result};
 
 /// Each crate of the workspace with those of the workspace that it may depend on, in any way.
-const MAY_DEPEND_ON: [(&str, &[&str]); 10] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 11] = [
     ("fairshare-protocol", &[]),
     ("fairshare-client", &["fairshare-protocol"]),
     ("fairshare-core", &["fairshare-protocol"]),
@@ -24,6 +24,10 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 10] = [
     (
         "fairshared",
         &["fairshare-protocol", "fairshare-core", "fairshare-pages"],
+    ),
+    (
+        "fairshare-exporter",
+        &["fairshare-protocol", "fairshare-client", "fairshare-pages"],
     ),
     ("fairshare-pages", &[]),
     ("fairshare-tests", &["fairshare-protocol"]),

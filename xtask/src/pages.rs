@@ -49,6 +49,7 @@ fn tests() -> Command {
         "--quiet",
         "--package=fairshare",
         "--package=fairshared",
+        "--package=fairshare-exporter",
         "--bins",
     ];
     let mut command = program::cargo(&packages);
