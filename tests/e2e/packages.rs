@@ -129,7 +129,7 @@ pub(crate) fn removed_it_leaves_nothing_and_comes_back(machine: &Machine) -> Out
     bob.close()?;
     assert_eq!(machine.read(POLICY_PATH)?, POLICY);
 
-    machine.dpkg("--purge fairshare libfairshare-dev libfairshare0")?;
+    machine.dpkg("--purge fairshare fairshare-exporter libfairshare-dev libfairshare0")?;
     machine.wait_until(
         "bob's slice to go",
         LOGOUT,

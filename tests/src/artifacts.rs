@@ -105,6 +105,11 @@ fn pieces(release: &Path, packaging: &Path) -> Vec<Piece> {
         built("fairshared", "/usr/sbin/fairshared".into(), 0o755),
         built("fairshare", "/usr/bin/fairshare".into(), 0o755),
         built(
+            "fairshare-exporter",
+            "/usr/sbin/fairshare-exporter".into(),
+            0o755,
+        ),
+        built(
             "libpam_fairshare.so",
             format!("{MODULES}/pam_fairshare.so"),
             0o644,
@@ -116,6 +121,8 @@ fn pieces(release: &Path, packaging: &Path) -> Vec<Piece> {
         ),
         unit("fairshared.service"),
         unit("fairshared.socket"),
+        unit("fairshare-exporter.service"),
+        unit("fairshare-exporter.socket"),
     ]
 }
 

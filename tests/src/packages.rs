@@ -11,11 +11,17 @@ use crate::host;
 use crate::machine::Machine;
 
 /// All of them, as an administrator has them on the command line.
-const NAMES: [&str; 3] = ["fairshare", "libfairshare0", "libfairshare-dev"];
+const NAMES: [&str; 4] = [
+    "fairshare",
+    "fairshare-exporter",
+    "libfairshare0",
+    "libfairshare-dev",
+];
 /// What they are made of, by which it is seen whether they are of an older build.
-const MADE_OF: [&str; 4] = [
+const MADE_OF: [&str; 5] = [
     "fairshared",
     "fairshare",
+    "fairshare-exporter",
     "libpam_fairshare.so",
     "libfairshare.so",
 ];

@@ -119,7 +119,14 @@ fn debianise(debian: &Path, epoch: &str) -> Result<()> {
         // debhelper's name for the unit 'fairshared' in the package 'fairshare'.
         let unit = debian.join(format!("fairshare.fairshared.{kind}"));
         tree::copy(&units.join(format!("fairshared.{kind}")), &unit, 0o644)?;
+        let unit = format!("fairshare-exporter.{kind}");
+        tree::copy(&units.join(&unit), &debian.join(&unit), 0o644)?;
     }
+    tree::copy(
+        &packaging.join("sysusers.d/fairshare-exporter.conf"),
+        &debian.join("fairshare-exporter.sysusers"),
+        0o644,
+    )?;
     let path = program::workspace().join("CHANGELOG.md");
     let text = fs::read_to_string(&path).map_err(Problem::io("read", &path))?;
     let entry = changelog::entry(&text, VERSION, &mail_date(epoch)?)?;

@@ -24,9 +24,10 @@ pub(crate) const NEWEST: Version = Version {
 const OFFERED_BESIDES: [&str; 1] = ["ABI_DT_RELR"];
 
 /// What is installed and loaded by glibc, with its name in cargo's folder.
-pub(crate) const BUILT: [&str; 4] = [
+pub(crate) const BUILT: [&str; 5] = [
     "fairshared",
     "fairshare",
+    "fairshare-exporter",
     "libpam_fairshare.so",
     "libfairshare.so",
 ];

@@ -10,8 +10,13 @@ use crate::release;
 use crate::setup;
 
 /// The crates that are installed in a machine, in the order of their names.
-pub(crate) const INSTALLED: [&str; 4] =
-    ["fairshare", "fairshared", "libfairshare", "pam_fairshare"];
+pub(crate) const INSTALLED: [&str; 5] = [
+    "fairshare",
+    "fairshare-exporter",
+    "fairshared",
+    "libfairshare",
+    "pam_fairshare",
+];
 
 /// The releases of Debian that the scenarios run on.
 const RELEASES: [&str; 2] = ["debian12", "debian13"];

@@ -17,7 +17,7 @@ use crate::program;
 const LICENCE_TEXT: &str = "/usr/share/common-licenses/Apache-2.0";
 
 /// Files that have no place in the tree of the Debian packages, with their place and mode.
-const OWN: [(&str, &str, u32); 9] = [
+const OWN: [(&str, &str, u32); 14] = [
     (
         "packaging/rpm/fairshare-authselect",
         "usr/sbin/fairshare-authselect",
@@ -53,6 +53,31 @@ const OWN: [(&str, &str, u32); 9] = [
     (
         "packaging/systemd/fairshared.socket",
         "usr/lib/systemd/system/fairshared.socket",
+        0o644,
+    ),
+    (
+        "LICENSE",
+        "usr/share/licenses/fairshare-exporter/LICENSE",
+        0o644,
+    ),
+    (
+        LICENCE_TEXT,
+        "usr/share/licenses/fairshare-exporter/Apache-2.0",
+        0o644,
+    ),
+    (
+        "packaging/systemd/fairshare-exporter.service",
+        "usr/lib/systemd/system/fairshare-exporter.service",
+        0o644,
+    ),
+    (
+        "packaging/systemd/fairshare-exporter.socket",
+        "usr/lib/systemd/system/fairshare-exporter.socket",
+        0o644,
+    ),
+    (
+        "packaging/sysusers.d/fairshare-exporter.conf",
+        "usr/lib/sysusers.d/fairshare-exporter.conf",
         0o644,
     ),
 ];
@@ -162,6 +187,7 @@ fn list_pages(root: &Path, lists: &Path) -> Result<()> {
     fs::create_dir_all(lists).map_err(Problem::io("create", lists))?;
     let mut of_fairshare = String::new();
     let mut of_devel = String::new();
+    let mut of_exporter = String::new();
     for path in files(root)? {
         let name = below(root, &path);
         let list = if name.starts_with("usr/share/man/man3/") {
@@ -170,7 +196,11 @@ fn list_pages(root: &Path, lists: &Path) -> Result<()> {
             .iter()
             .any(|folder| name.starts_with(&format!("usr/share/{folder}/")))
         {
-            &mut of_fairshare
+            if name.contains("fairshare-exporter") {
+                &mut of_exporter
+            } else {
+                &mut of_fairshare
+            }
         } else {
             continue;
         };
@@ -178,7 +208,11 @@ fn list_pages(root: &Path, lists: &Path) -> Result<()> {
         list.push_str(&name);
         list.push('\n');
     }
-    for (name, list) in [("fairshare", of_fairshare), ("devel", of_devel)] {
+    for (name, list) in [
+        ("fairshare", of_fairshare),
+        ("devel", of_devel),
+        ("exporter", of_exporter),
+    ] {
         let path = lists.join(name);
         fs::write(&path, list).map_err(Problem::io("write", &path))?;
     }

@@ -75,6 +75,11 @@ pub(super) fn lay_out(release: &Path, root: &Path) -> Result<()> {
         ("fairshared", "usr/sbin/fairshared".to_owned(), PROGRAM),
         ("fairshare", "usr/bin/fairshare".to_owned(), PROGRAM),
         (
+            "fairshare-exporter",
+            "usr/sbin/fairshare-exporter".to_owned(),
+            PROGRAM,
+        ),
+        (
             "libpam_fairshare.so",
             format!("{modules}/pam_fairshare.so"),
             DATA,

@@ -12,8 +12,9 @@ use crate::problem::{Problem, Result};
 use crate::program;
 
 /// Each RPM with the Debian package that has the same content.
-const PAIRS: [(&str, &str); 3] = [
+const PAIRS: [(&str, &str); 4] = [
     ("fairshare", "fairshare"),
+    ("fairshare-exporter", "fairshare-exporter"),
     ("libfairshare", "libfairshare0"),
     ("libfairshare-devel", "libfairshare-dev"),
 ];
@@ -23,7 +24,7 @@ const SELINUX: &str = "fairshare-selinux";
 
 /// Files that must be there as they stand here: package, path, mode in octal, flags of rpm
 /// (`c` configuration, `n` kept when it was changed, `d` documentation, `l` licence).
-const EXPECTED: [(&str, &str, &str, &str); 16] = [
+const EXPECTED: [(&str, &str, &str, &str); 18] = [
     ("fairshare", "/usr/sbin/fairshared", "100755", ""),
     ("fairshare", "/usr/bin/fairshare", "100755", ""),
     (
@@ -70,6 +71,18 @@ const EXPECTED: [(&str, &str, &str, &str); 16] = [
         "100644",
         "l",
     ),
+    (
+        "fairshare-exporter",
+        "/usr/sbin/fairshare-exporter",
+        "100755",
+        "",
+    ),
+    (
+        "fairshare-exporter",
+        "/usr/lib/sysusers.d/fairshare-exporter.conf",
+        "100644",
+        "",
+    ),
     ("libfairshare", "/usr/lib64/libfairshare.so.0", "100755", ""),
     (
         "libfairshare-devel",
@@ -111,7 +124,7 @@ const PROVIDED: [(&str, &str); 1] = [("libfairshare", "libfairshare.so.0()(64bit
 
 /// Scripts of a package, with words that must stand in them: rpm drops none, but an `%if` or a
 /// wrong section may.
-const SCRIPTS: [(&str, &str, &str); 8] = [
+const SCRIPTS: [(&str, &str, &str); 10] = [
     (
         "fairshare",
         "POSTIN",
@@ -125,6 +138,16 @@ const SCRIPTS: [(&str, &str, &str); 8] = [
         "fairshare",
         "TRIGGERSCRIPTS",
         "fairshare-authselect refresh",
+    ),
+    (
+        "fairshare-exporter",
+        "POSTIN",
+        "systemd-sysusers fairshare-exporter.conf",
+    ),
+    (
+        "fairshare-exporter",
+        "PREUN",
+        "disable --now fairshare-exporter.socket",
     ),
     (SELINUX, "POSTIN", "--install="),
     (SELINUX, "POSTUN", "--remove="),

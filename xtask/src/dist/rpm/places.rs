@@ -30,11 +30,12 @@ const DEBIAN_DOCUMENTS: [&str; 5] = [
 ];
 
 /// What the RPM has and the Debian packages have not: files, or folders with all in them.
-pub(super) const RPM_ONLY: [&str; 5] = [
+pub(super) const RPM_ONLY: [&str; 6] = [
     "usr/lib/systemd/system-preset/80-fairshare.preset",
     "usr/sbin/fairshare-authselect",
     "usr/share/doc/fairshare/CHANGELOG.md",
     "usr/share/licenses/fairshare/",
+    "usr/share/licenses/fairshare-exporter/",
     "usr/share/licenses/libfairshare/",
 ];
 
