@@ -28,8 +28,8 @@ pub(crate) fn opens_a_login(service: &CStr) -> bool {
 /// Services whose conversation reaches the person who logs in, and nobody else.
 ///
 /// * `sshd` collects what it is told while the session opens, before it knows of a terminal, and
-///   shows it only before a login shell on one: not to a command, a subsystem such as sftp, or a user
-///   with `~/.hushlogin` (OpenSSH, `session.c`: `do_login`, `check_quietlogin`).
+///   shows it only before a login shell, as it does with `pam_motd`'s: not to a command, a subsystem
+///   such as sftp, or a user with `~/.hushlogin` (OpenSSH, `session.c`: `check_quietlogin`).
 /// * `login` and `remote` are `login(1)`, which has the terminal already.
 ///
 /// A display manager may make a window of each line that has to be clicked away; cron mails what it

@@ -21,6 +21,7 @@ mod kernel;
 mod lease;
 mod limits;
 mod login;
+mod notices;
 mod packages;
 mod placement;
 mod policy;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         lease::a_lease_ends_and_kills_nothing,
         lease::a_lease_is_within_policy,
         lease::an_idle_grant_is_asked_back,
+        notices::what_was_missed_is_told_at_the_next_login,
         queue::who_waits_has_the_next_room,
         queue::a_place_in_the_queue_is_given_up,
         queue::a_budget_is_shared_by_a_group,
