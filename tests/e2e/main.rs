@@ -17,6 +17,7 @@ mod failure;
 mod grant;
 mod harness;
 mod hooks;
+mod history;
 mod kernel;
 mod lease;
 mod limits;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         transfer::files_arrive_unharmed,
         security::no_user_leaves_the_slice_or_lifts_its_limits,
         security::the_daemon_has_no_network,
+        history::use_is_reported_after_all_that_may_come,
         strays::a_cron_job_is_adopted_and_a_service_is_not,
         examples::the_greeting_speaks_on_a_terminal_only,
         service::the_unit_shuts_the_daemon_in,

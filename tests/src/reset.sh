@@ -47,7 +47,7 @@ if [ -d "$pristine" ]; then
     *systemd/system*) changed=yes ;;
     esac
 fi
-rm -rf /run/fairshare /run/fairshare.sock
+rm -rf /run/fairshare /run/fairshare.sock /var/lib/fairshare
 find /tmp /var/tmp /home/alice /home/bob -mindepth 1 -maxdepth 1 \
     ! -name '.ssh' ! -name '.bash*' ! -name '.profile' ! -name 'systemd-private-*' \
     ! -name '.*-unix' -exec rm -rf {} +

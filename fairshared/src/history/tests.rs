@@ -533,3 +533,43 @@ async fn a_full_disk_costs_what_does_not_fit_and_nothing_else() {
     let found = history.incidents(UID, 0, 500).await;
     assert!(found[0].text.starts_with("299 "), "what waited is written");
 }
+
+/// How large the file grows with 500 users who all work all the time: minutes of two days, in the
+/// order in which they come, after hours of 60 days. Prints it.
+#[test]
+#[ignore = "takes a minute"]
+fn how_large_the_file_grows() {
+    const USERS: u32 = 500;
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store::Store::open(folder.path()).unwrap();
+    let used = |uid: u32, at: u64, span: u64| reading::Used {
+        cpu_us: (at + u64::from(uid)) * 7919 % (span * 2_000_000),
+        mem_kib_s: span * (8 << 20),
+        mem_peak: (16 << 30) - at % 4096,
+        tasks_peak: 200,
+        throttled_us: at % 977 * 1000,
+        ..reading::Used::default()
+    };
+    let mut write = |at: u64, spans: &[u64], by: u64| {
+        let written = store.write(|transaction| {
+            for uid in 20_000..20_000 + USERS {
+                for span in spans {
+                    let used = used(uid, at, by);
+                    rows::add_used(transaction, *span, at - at % span, uid, &used)?;
+                }
+            }
+            rows::retire_tier(transaction, 60, at.saturating_sub(2 * DAY), 1_000_000)
+        });
+        written.unwrap();
+    };
+    for hour in 0..58 * 24 {
+        write(WALL + hour * 3600, &[3600, 86_400], 3600);
+    }
+    for minute in 0..2 * 24 * 60 {
+        write(WALL + 58 * DAY + minute * 60, &[60, 3600, 86_400], 60);
+    }
+    drop(store);
+    let length = fs::metadata(folder.path().join(FILE)).unwrap().len();
+    println!("{} MiB", length >> 20);
+    assert!(length < 200 << 20);
+}

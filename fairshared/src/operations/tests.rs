@@ -20,6 +20,7 @@ use crate::leader::slice_user;
 use crate::names::Names;
 use crate::snapshot::Snapshot;
 
+mod history;
 mod policies;
 mod present;
 mod replay;
@@ -218,7 +219,7 @@ fn start(folder: &Path, policy: &str, names: Names) -> Arc<Operations<Fake>> {
         source,
         finder(folder),
         false,
-        History::default(),
+        History::open(Some(&folder.join("history"))),
     );
     tokio::spawn(Arc::clone(&operations).follow(events));
     operations
