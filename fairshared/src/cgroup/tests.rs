@@ -214,3 +214,51 @@ fn a_unit_without_a_process_is_told_from_one_that_is_not_there() {
         assert_eq!(empty(), expected, "{events}");
     }
 }
+
+/// What a look at everybody costs in reading and making sense of the files. They are plain files
+/// here: what the kernel takes to make them up comes on top.
+#[test]
+#[ignore = "a measurement: cargo test --release -p fairshared cost_of_reading -- --ignored --nocapture"]
+fn cost_of_reading_500_slices() {
+    let root = tempfile::tempdir().unwrap();
+    let stat: String = [
+        "anon",
+        "file",
+        "active_file",
+        "inactive_file",
+        "slab_reclaimable",
+    ]
+    .iter()
+    .chain(["pgfault"; 55].iter())
+    .map(|key| [key, " 123456789\n"].concat())
+    .collect();
+    let pressure = "some avg10=1.25 avg60=0.00 avg300=0.00 total=5\n\
+                    full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n";
+    for uid in 1000..1500 {
+        let slice = root.path().join(format!("user.slice/user-{uid}.slice"));
+        fs::create_dir_all(&slice).unwrap();
+        for (file, text) in [
+            ("memory.current", "123456789\n"),
+            ("memory.stat", stat.as_str()),
+            ("memory.swap.current", "0\n"),
+            ("pids.current", "9\n"),
+            (
+                "cpu.stat",
+                "usage_usec 5\nuser_usec 3\nsystem_usec 2\nthrottled_usec 0\n",
+            ),
+            ("cpu.pressure", pressure),
+            ("memory.pressure", pressure),
+            ("io.pressure", pressure),
+        ] {
+            fs::write(slice.join(file), text).unwrap();
+        }
+    }
+    let tree = CgroupTree::new(root.path());
+    let begin = std::time::Instant::now();
+    for uid in 1000..1500 {
+        let unit = format!("user-{uid}.slice");
+        let info = tree.slice(&unit).unwrap().info(&unit);
+        assert_eq!(info.pressure.io.unwrap().count(), 125);
+    }
+    println!("500 slices: {:?}", begin.elapsed());
+}
