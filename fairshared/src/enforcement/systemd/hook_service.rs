@@ -90,7 +90,7 @@ fn properties(program: &Path, input: OwnedFd) -> Vec<Property> {
     let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     let text = |text: &str| Variant::from(text.to_owned());
     vec![
-        ("Description", text("Hook of fairshare's")),
+        ("Description", text("Hook of fairshare")),
         // The job ends with the program, and tells how.
         ("Type", text("oneshot")),
         ("TimeoutStartUSec", Variant::from(micros(DEADLINE))),
