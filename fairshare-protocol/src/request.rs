@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, Incidents, Metrics, Period, Report, Wait, Wish, frame, wait};
-use crate::{ErrorCode, Incidents, Period, Processes, Report, Wait, Wish, frame, wait};
+use crate::{ErrorCode, Incidents, Metrics, Period, Processes, Report, Wait, Wish, frame, wait};
 
 /// A request, one for each `type` on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -40,14 +40,8 @@ pub(crate) fn once(cli: &Cli) -> Outcome {
         .map_err(names::filled_in_error);
     match answer {
         Ok(reply) if cli.json => json(&reply),
-        Ok(reply) => Outcome {
-            stderr: skew::of_reply(&reply, &request, &client)
-                .map(|sentence| layout::wrapped("warning: ", &sentence, stderr_width()))
-                .unwrap_or_default(),
-            ..Outcome::done(shown(&client, &reply))
-        },
         Ok(reply) => {
-            let mut outcome = shown(cli, &reply);
+            let mut outcome = shown(cli, &client, &reply);
             if let Some(skew) = skew::of_reply(&reply, &request, &client) {
                 let warning = layout::wrapped("warning: ", &skew, stderr_width());
                 outcome.stderr.push_str(&warning);
@@ -69,11 +63,16 @@ pub(crate) fn once(cli: &Cli) -> Outcome {
     }
 }
 
+fn shown(cli: &Cli, client: &Client, reply: &Reply) -> Outcome {
+    match (reply, cli.report()) {
+        (Reply::ReportInfo(info), Some(args)) => report::show(info, args),
+        (Reply::StatusInfo(info), _) => Outcome::done(status(client, info)),
+        _ => Outcome::done(show::reply(reply, layout::width())),
+    }
+}
+
 /// CPU use now takes a second reading.
-fn shown(client: &Client, reply: &Reply) -> String {
-    let Reply::StatusInfo(info) = reply else {
-        return show::reply(reply, layout::width());
-    };
+fn status(client: &Client, info: &StatusInfo) -> String {
     let first = info.slice.as_ref().and_then(Reading::of_slice);
     let cpu = first.and_then(|first| {
         thread::sleep(BETWEEN_READINGS);
@@ -81,11 +80,6 @@ fn shown(client: &Client, reply: &Reply) -> String {
         Reading::of_slice(&second)?.since(first)
     });
     show::status(info, cpu, layout::width())
-fn shown(cli: &Cli, reply: &Reply) -> Outcome {
-    match (reply, cli.report()) {
-        (Reply::ReportInfo(info), Some(args)) => report::show(info, args),
-        _ => Outcome::done(show::reply(reply, layout::width())),
-    }
 }
 
 fn ask(client: &Client, request: &Request, json: bool) -> Result<Reply, ClientError> {

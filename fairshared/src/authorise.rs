@@ -1,8 +1,8 @@
 //! Who may ask what: one pure function.
 
 use fairshare_protocol::{
-    CloseSession, Explain, Incidents, OpenSession, Processes, Release, Report, Request, Set,
-    CloseSession, Explain, Incidents, Metrics, OpenSession, Release, Report, Request, Set,
+    CloseSession, Explain, Incidents, Metrics, OpenSession, Processes, Release, Report, Request,
+    Set,
 };
 
 /// Who is asking: facts of the kernel and of the name service, none of the message.
@@ -61,6 +61,7 @@ pub(crate) fn authorise(caller: &Caller, request: &Request) -> Result<(), &'stat
         Request::Processes(Processes { uid }) => (
             is_own(caller, *uid) || sees_everybody(caller),
             "Only root and administrators see the processes of another user",
+        ),
         Request::Metrics(Metrics { .. }) => (
             caller.exporter || sees_everybody(caller),
             "Only root, administrators and the group 'fairshare-exporter' have the figures for monitoring",
@@ -140,8 +141,7 @@ mod tests {
 
     /// Each request that can be made, whom it concerns, and whether a user and an administrator
     /// with the UID 1000 may make it. Root may make every one.
-    const TABLE: [(&str, Option<u32>, bool, bool); 33] = [
-    const TABLE: [(&str, Option<u32>, bool, bool); 30] = [
+    const TABLE: [(&str, Option<u32>, bool, bool); 34] = [
         (
             r#"{"type": "request_resources", "cpu": 1}"#,
             None,

@@ -13,8 +13,8 @@ mod history;
 mod incident_words;
 mod incidents;
 mod knowing;
-mod notices;
 mod metrics;
+mod notices;
 mod present;
 mod reloading;
 mod reports;
@@ -175,7 +175,6 @@ impl<E: Enforcement> Operations<E> {
             folds: folds::Folds::default(),
             history,
             looks: history::Looks::default(),
-            history: History::default(),
             hooks: OnceLock::new(),
             throttled: metrics::Throttled::default(),
             voice,

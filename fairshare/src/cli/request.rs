@@ -32,6 +32,10 @@ impl Cli {
     pub(crate) fn watch(&self) -> Option<Duration> {
         match &self.command {
             Some(Command::Status(args)) => args.watch.map(|time| time.unwrap_or(EVERY)),
+            _ => None,
+        }
+    }
+
     /// How a report is to be shown.
     pub(crate) fn report(&self) -> Option<&ReportArgs> {
         match &self.command {
