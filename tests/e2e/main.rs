@@ -18,6 +18,7 @@ mod grant;
 mod harness;
 mod history;
 mod hooks;
+mod incidents;
 mod kernel;
 mod lease;
 mod limits;
@@ -79,6 +80,11 @@ fn main() -> ExitCode {
         security::the_daemon_has_no_network,
         history::use_is_reported_after_all_that_may_come,
         strays::a_cron_job_is_adopted_and_a_service_is_not,
+        incidents::a_kill_and_a_fork_bomb_are_noticed,
+        socket::faulty_input_gets_an_error,
+        socket::a_flood_shuts_nobody_out,
+        examples::the_python_example_works,
+        examples::the_c_example_works,
         examples::the_greeting_speaks_on_a_terminal_only,
         service::the_unit_shuts_the_daemon_in,
         service::a_hung_daemon_is_started_again,
@@ -121,6 +127,7 @@ fn main() -> ExitCode {
         alone:
         limits::a_memory_hog_dies_alone,
         sharing::a_busy_machine_is_shared_by_allocation,
+        incidents::a_busy_loop_is_noticed,
         failure::an_absent_daemon_costs_nothing,
         failure::a_hanging_daemon_delays_no_login_past_the_deadline;
         alone_on_debian13:
