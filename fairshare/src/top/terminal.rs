@@ -86,3 +86,48 @@ pub(super) fn end_at_last() {
     let _ = ratatui::crossterm::terminal::disable_raw_mode();
     std::process::exit(TERMINATED);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    #[ignore = "is run by the test below, on a terminal of its own"]
+    fn panics_on_the_screen() {
+        let _screen = Screen::begin().unwrap();
+        panic!("as a fault would");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_its_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+        let line = format!(
+            "stty -a > {}; {} --ignored --exact --nocapture \
+             top::terminal::tests::panics_on_the_screen; stty -a > {}",
+            first.display(),
+            std::env::current_exe().unwrap().display(),
+            second.display()
+        );
+        let mut child = Command::new("script")
+            .args(["--quiet", "--command", &line, "/dev/null"])
+            .env("TERM", "xterm-256color")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("script (Debian's bsdutils) is needed");
+        let stdin = child.stdin.take();
+        let output = child.wait_with_output().unwrap();
+        drop(stdin);
+        let shown = String::from_utf8_lossy(&output.stdout);
+        let back = shown.find("\x1b[?1049l").unwrap();
+        let message = shown.find("as a fault would").unwrap();
+        assert!(shown.find("\x1b[?1049h").unwrap() < back, "{shown}");
+        assert!(back < message, "{shown}");
+        let read = |path| fs::read_to_string(path).unwrap();
+        assert_eq!(read(first), read(second));
+    }
+}
