@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use fairshare_protocol::{Allocation, MemorySize};
 
+use crate::variables::Variables;
+
 /// What policy gives one user. In every resource `min` is at most `default`, and `default` at most
 /// `max`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub struct Entitlement {
     pub idle: Option<IdleTerms>,
     /// The place in the queue: a higher one comes first.
     pub priority: i32,
+    /// The variables that tell programs of a login how many CPUs they have.
+    pub environment: Variables,
     /// The groups whose budgets the user's allocation counts against, by name.
     pub budgets: Vec<String>,
 }
@@ -108,6 +112,7 @@ impl Entitlement {
             lease: LeaseTerms::default(),
             idle: None,
             priority: 0,
+            environment: Variables::NONE,
             budgets: Vec::new(),
         }
     }

@@ -8,9 +8,11 @@
 mod entitlement;
 pub mod ledger;
 pub mod policy;
+mod variables;
 
 pub use entitlement::{
     CpuWeight, DeviceBandwidth, Entitlement, IdleTerms, LeaseTerms, Limits, Shaping,
 };
 pub use ledger::Ledger;
 pub use policy::Policy;
+pub use variables::Variables;

@@ -466,6 +466,7 @@ mod about;
 mod allocation;
 mod code;
 mod cpus;
+mod environment;
 pub mod frame;
 mod hundredths;
 mod incident;
@@ -489,6 +490,7 @@ pub use allocation::{Allocation, Wish};
 pub use code::ErrorCode;
 pub use cpus::{Cpus, InvalidCpus};
 pub use hundredths::Hundredths;
+pub use environment::{VARIABLES, is_variable, variable_for};
 pub use incident::{
     Incident, IncidentKind, IncidentProcess, Incidents, IncidentsInfo, MAX_INCIDENTS,
 };

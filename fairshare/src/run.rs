@@ -4,18 +4,17 @@ use std::thread;
 use std::time::Duration;
 
 use fairshare_client::{Client, ClientError};
-use fairshare_protocol::{Reply, Request, Resize, frame};
+use fairshare_protocol::{Reply, Request, Resize, StatusInfo, frame};
 
 use crate::cli::Cli;
 use crate::exit::Exit;
 use crate::output::Outcome;
 use crate::rate::Reading;
 use crate::waiting::Waiting;
-use crate::{advice, doctor, layout, names, problem, show, skew, top, watch};
+use crate::{advice, doctor, layout, names, problem, report, show, skew, top, watch};
 
 /// Between two readings of CPU time: two of the periods in which the kernel counts a limit.
 const BETWEEN_READINGS: Duration = Duration::from_millis(250);
-use crate::{advice, doctor, layout, names, problem, report, show, skew};
 
 /// Carries the command out.
 pub(crate) fn run(cli: &Cli) -> Outcome {

@@ -17,7 +17,7 @@ use fairshare_core::ledger::{
     Change, Closed, Event, Leader, Ledger, Moment, Opened, Refusal, SessionId,
 };
 use fairshare_core::policy;
-use fairshare_core::{Entitlement, Limits, Policy};
+use fairshare_core::{Entitlement, Limits, Policy, Variables};
 use fairshare_protocol::{MemorySize, Wish};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -269,6 +269,12 @@ impl Book {
             self.save(uid);
         }
         opened
+    }
+
+    /// The variables that policy gives a login of this user.
+    pub(crate) fn variables(&self, uid: u32) -> Variables {
+        let account = self.ledger.account(uid);
+        account.map_or(Variables::NONE, |account| account.entitlement().environment)
     }
 
     /// See [`Ledger::take_in`].

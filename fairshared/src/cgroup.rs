@@ -313,7 +313,7 @@ impl SliceCgroup {
     /// microseconds.
     pub(crate) fn cpu_used_and_throttled(&self) -> Option<(u64, u64)> {
         let stat = self.read("cpu.stat")?;
-        Some((files::usage(&stat)?, files::throttled(&stat).unwrap_or(0)))
+        Some((files::of_cpu_stat(&stat, "usage_usec")?, files::of_cpu_stat(&stat, "throttled_usec").unwrap_or(0)))
     }
 
     /// Tasks that exist.
@@ -329,8 +329,8 @@ impl SliceCgroup {
         let memory = self.memory().unwrap_or_default();
         let pressure = self.read("memory.pressure");
         Some(UseSoFar {
-            cpu: files::usage(&cpu_stat)?,
-            throttled: files::throttled(&cpu_stat).unwrap_or_default(),
+            cpu: files::of_cpu_stat(&cpu_stat, "usage_usec")?,
+            throttled: files::of_cpu_stat(&cpu_stat, "throttled_usec").unwrap_or_default(),
             stalled: pressure
                 .and_then(|text| files::stalled(&text))
                 .unwrap_or_default(),

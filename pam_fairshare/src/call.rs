@@ -125,6 +125,12 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Whether the session's environment has the variable already. A name that can be none counts as
+    /// one that is there: it is left alone.
+    pub(crate) fn has_env(&mut self, name: &str) -> bool {
+        CString::new(name).map_or(true, |name| ffi::has_env(self.handle, &name))
+    }
+
     /// Keeps a session's number in the handle, for the close.
     pub(crate) fn remember(&mut self, session: u64) -> Result<(), PamResultCode> {
         ffi::remember(self.handle, session)

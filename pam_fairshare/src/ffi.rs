@@ -26,6 +26,7 @@ const LOOKUP_TRIES: usize = 10;
 
 #[link(name = "pam")]
 unsafe extern "C" {
+    fn pam_getenv(handle: *mut PamHandle, name: *const c_char) -> *const c_char;
     fn pam_putenv(handle: *mut PamHandle, name_value: *const c_char) -> c_int;
     fn pam_syslog(handle: *const PamHandle, priority: c_int, format: *const c_char, ...);
 }
@@ -36,6 +37,14 @@ pub(crate) fn put_env(handle: &mut PamHandle, name_value: &CStr) -> c_int {
     // SAFETY: pam_putenv(3) wants a valid handle, which the reference is, and a string, which it
     // copies.
     unsafe { pam_putenv(handle, name_value.as_ptr()) }
+}
+
+/// Whether the environment that the host hands to the session has this variable.
+pub(crate) fn has_env(handle: &mut PamHandle, name: &CStr) -> bool {
+    // SAFETY: pam_getenv(3) wants a valid handle, which the reference is, and a string, of which it
+    // keeps nothing. What it points to is not looked at.
+    let value = unsafe { pam_getenv(handle, name.as_ptr()) };
+    !value.is_null()
 }
 
 /// Writes a line to the system log. `line` is an argument and never the format.

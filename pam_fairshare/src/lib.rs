@@ -20,7 +20,7 @@
 //! * A fault inside of the module ends as a failure to reach the daemon does (`boundary`).
 //! * No thread, no signal handler, no descriptor that stays open, no change to the environment of
 //!   the process: `FAIRSHARE_CPUS` and `FAIRSHARE_MEMORY` go into PAM's, which the host hands to
-//!   the session.
+//!   the session, and of what policy names only variables of a closed set.
 //!
 //! # How it is put together
 //!

@@ -4,7 +4,7 @@ use std::ffi::CStr;
 use std::process;
 
 use fairshare_client::{Client, ClientError, Opened};
-use fairshare_protocol::{CloseSession, ErrorCode, OpenSession, SessionOpened};
+use fairshare_protocol::{CloseSession, ErrorCode, OpenSession, SessionOpened, is_variable};
 
 use crate::call::{Call, Priority};
 use crate::config;
@@ -114,9 +114,13 @@ fn hand_over(call: &mut Call<'_>, opened: &SessionOpened) {
         ("FAIRSHARE_MEMORY", opened.allocation.mem.to_string()),
     ];
     for (name, value) in figures {
-        if let Err(code) = call.put_env(name, &value) {
-            let line = format!("cannot set {name}: {code:?}, ignoring");
-            call.log(Priority::Warning, &line);
+        put_env(call, name, &value);
+    }
+    for (name, value) in &opened.environment {
+        // Whoever answers must not choose a login's PATH. What is there already comes from the
+        // administrator or the user, who know better.
+        if is_variable(name, value) && !call.has_env(name) {
+            put_env(call, name, value);
         }
     }
     if let Err(code) = call.remember(opened.session) {
@@ -130,6 +134,13 @@ fn hand_over(call: &mut Call<'_>, opened: &SessionOpened) {
 fn inform(call: &Call<'_>, notices: &[String]) {
     for notice in notices.iter().take(MOST_NOTICES) {
         call.inform(notice);
+    }
+}
+
+fn put_env(call: &mut Call<'_>, name: &str, value: &str) {
+    if let Err(code) = call.put_env(name, value) {
+        let line = format!("cannot set {name}: {code:?}, ignoring");
+        call.log(Priority::Warning, &line);
     }
 }
 

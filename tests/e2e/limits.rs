@@ -12,9 +12,10 @@ use crate::kernel::{
 
 /// The first command of a login finds policy's figures above itself and in its environment.
 pub(crate) fn the_first_command_is_limited(machine: &Machine) -> Outcome {
-    put_policy(machine, POLICY)?;
+    let variables = "environment: [OMP_NUM_THREADS, MAKEFLAGS]\n";
+    put_policy(machine, &format!("{POLICY}{variables}"))?;
     let first = format!(
-        "{}; echo \"$FAIRSHARE_CPUS $FAIRSHARE_MEMORY\"",
+        "{}; echo \"$FAIRSHARE_CPUS $FAIRSHARE_MEMORY $OMP_NUM_THREADS $MAKEFLAGS\"",
         own_slice()
     );
     let output = machine.ssh("alice").ok(&first)?;
@@ -23,7 +24,7 @@ pub(crate) fn the_first_command_is_limited(machine: &Machine) -> Outcome {
         .rsplit_once('\n')
         .ok_or_else(|| output.to_string())?;
     assert_limits(limits, DEFAULTS);
-    assert_eq!(environment, "0.9 300M");
+    assert_eq!(environment, "0.9 300M 1 -j1");
     assert_eq!(output.stderr, "", "the login was not silent");
     Ok(())
 }

@@ -153,6 +153,7 @@ fn keys(chain: &[&Scope]) -> BTreeSet<Key> {
         Key::IdleAfter,
         Key::IdleNotice,
         Key::Priority,
+        Key::Environment,
     ];
     let named = chain
         .iter()
@@ -211,5 +212,6 @@ fn effective(entitlement: &Entitlement, key: &Key) -> String {
             .idle
             .map_or("unlimited".to_owned(), |idle| time_text(idle.notice)),
         Key::Priority => entitlement.priority.to_string(),
+        Key::Environment => entitlement.environment.to_string(),
     }
 }

@@ -1,5 +1,7 @@
 //! Reading the single values of a file, and saying what is wrong with them.
 
+use fairshare_protocol::VARIABLES;
+
 use super::problem::{Problems, Severity, cut, quoted};
 use super::reading::{DEFAULTS, RESOURCES, USER};
 use super::sections::{Given, Names, Resource, Who};
@@ -7,6 +9,7 @@ use super::source::Spot;
 use super::value::{self, Invalid, Value};
 use super::yaml::{self, Entry, Node};
 use super::{LEAST_CPU, LEAST_MEMORY, LEAST_TASKS};
+use crate::variables::Variables;
 
 /// Reads values and adds what is wrong to the problems.
 pub(super) struct Reader<'a, 'b> {
@@ -149,6 +152,45 @@ impl<'a, 'b> Reader<'a, 'b> {
         Some(names)
     }
 
+    /// `all`, `off`, or a list of variables.
+    pub(super) fn variables(&mut self, path: &str, node: &Node) -> Option<Given> {
+        const HOW: &str = "write all, off, or names in brackets: [OMP_NUM_THREADS, MAKEFLAGS]";
+        let at = node.at;
+        let given = |variables| Given {
+            value: Value::Variables(variables),
+            at,
+        };
+        match node.text().map(str::trim) {
+            Some("all") => return Some(given(Variables::ALL)),
+            // YAML's older readers take it for a truth value; it is the same word here.
+            Some("off") => return Some(given(Variables::NONE)),
+            Some(other) => {
+                let message = format!("{} is neither all nor off nor a list", quoted(other));
+                self.problems.hinted(at, path, message, HOW.to_owned());
+                return None;
+            }
+            None => {}
+        }
+        let mut variables = Some(Variables::NONE);
+        for item in self.list(path, node, HOW)? {
+            let Some(name) = self.text(path, item, "the name of a variable") else {
+                variables = None;
+                continue;
+            };
+            let more = variables.unwrap_or_default().with(name);
+            if more.is_none() {
+                let message = format!("no variable {}", quoted(name));
+                let hint = nearest_variable(name).map_or_else(
+                    || format!("known are: {}", VARIABLES.join(", ")),
+                    |near| format!("did you mean '{near}'?"),
+                );
+                self.problems.hinted(item.at, path, message, hint);
+            }
+            variables = variables.and(more);
+        }
+        variables.map(given)
+    }
+
     /// A user or a group.
     pub(super) fn who(&mut self, path: &str, text: &str, at: Spot, noun: &str) -> Option<Who> {
         let who = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -201,6 +243,16 @@ impl<'a, 'b> Reader<'a, 'b> {
         };
         self.problems.hinted(entry.at, &path, "unknown key", hint);
     }
+}
+
+/// The variable that is most like this name, if one is like it at all.
+fn nearest_variable(name: &str) -> Option<&'static str> {
+    let known = VARIABLES.map(str::to_lowercase);
+    let known = known.each_ref().map(String::as_str);
+    let near = nearest(name, &known)?;
+    VARIABLES
+        .into_iter()
+        .find(|variable| variable.eq_ignore_ascii_case(near))
 }
 
 /// The known key that is most like this one, if one is like it at all.

@@ -23,6 +23,7 @@ const ROOT: &[&str] = &[
     "lease",
     "idle",
     "priority",
+    "environment",
     "groups",
     "users",
     "group_order",
@@ -36,9 +37,24 @@ const ROOT: &[&str] = &[
     "history",
 ];
 const GROUP: &[&str] = &[
-    "defaults", "max", "min", "lease", "idle", "priority", "budget",
+    "defaults",
+    "max",
+    "min",
+    "lease",
+    "idle",
+    "priority",
+    "environment",
+    "budget",
 ];
-pub(super) const USER: &[&str] = &["defaults", "max", "min", "lease", "idle", "priority"];
+pub(super) const USER: &[&str] = &[
+    "defaults",
+    "max",
+    "min",
+    "lease",
+    "idle",
+    "priority",
+    "environment",
+];
 pub(super) const DEFAULTS: &[&str] = &[
     "cpu",
     "mem",
@@ -106,7 +122,7 @@ impl Reader<'_, '_> {
                 sections.max_at.get_or_insert(entry.at);
                 self.owned("", entry, &Owner::Everybody, sections);
             }
-            "min" | "lease" | "idle" | "priority" => {
+            "min" | "lease" | "idle" | "priority" | "environment" => {
                 self.owned("", entry, &Owner::Everybody, sections);
             }
             "reserve" => self.reserve(node, sections),
@@ -152,6 +168,10 @@ impl Reader<'_, '_> {
             "min" => self.figures(&path, &entry.node, Key::Min, scope),
             "lease" => self.times(&path, &entry.node, LEASE, scope),
             "idle" => self.times(&path, &entry.node, IDLE, scope),
+            "environment" => {
+                let variables = self.variables(&path, &entry.node);
+                give(scope, Key::Environment, variables);
+            }
             _ => {
                 let priority = self.value(&path, &entry.node, "a number", value::priority);
                 give(scope, Key::Priority, priority);

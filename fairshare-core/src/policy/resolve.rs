@@ -11,6 +11,7 @@ use super::{
     LEAST_TASKS, Machine,
 };
 use crate::entitlement::{CpuWeight, DeviceBandwidth, Entitlement, IdleTerms, LeaseTerms, Shaping};
+use crate::variables::Variables;
 
 /// A percentage of memory is rounded down to a multiple of this, where it is as much.
 const MEMORY_STEP: u64 = 1 << 20;
@@ -149,6 +150,10 @@ impl Picked<'_> {
             priority: match self.get(&Key::Priority) {
                 Some(Value::Priority(priority)) => priority,
                 _ => 0,
+            },
+            environment: match self.get(&Key::Environment) {
+                Some(Value::Variables(variables)) => variables,
+                _ => Variables::NONE,
             },
             budgets,
         }

@@ -52,6 +52,7 @@ pub(super) enum Key {
     IdleAfter,
     IdleNotice,
     Priority,
+    Environment,
 }
 
 /// The path of keys in a policy.
@@ -73,6 +74,7 @@ impl fmt::Display for Key {
             Self::IdleAfter => f.write_str("idle.after"),
             Self::IdleNotice => f.write_str("idle.notice"),
             Self::Priority => f.write_str("priority"),
+            Self::Environment => f.write_str("environment"),
         }
     }
 }

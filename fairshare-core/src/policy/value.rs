@@ -7,6 +7,7 @@ use std::time::Duration;
 use fairshare_protocol::{Cpus, MemorySize, Period, Tasks};
 
 use super::problem::quoted;
+use crate::variables::Variables;
 
 /// The shortest time that policy takes.
 pub const SHORTEST_TIME: Duration = Duration::from_secs(1);
@@ -36,6 +37,7 @@ pub(super) enum Value {
     Rate(u64),
     Time(Duration),
     Priority(i32),
+    Variables(Variables),
 }
 
 /// A number with two decimals, exact: percent, or a factor.
@@ -102,6 +104,7 @@ impl fmt::Display for Value {
             Self::Rate(rate) => MemorySize::saturating_from_bytes(*rate).fmt(f),
             Self::Time(time) => f.write_str(&time_text(*time)),
             Self::Priority(priority) => priority.fmt(f),
+            Self::Variables(variables) => variables.fmt(f),
         }
     }
 }

@@ -53,15 +53,6 @@ pub(super) fn of_cpu_stat(cpu_stat: &str, key: &str) -> Option<u64> {
     line.trim().parse().ok()
 }
 
-/// `throttled_usec` of `cpu.stat`: the time in which the quota held something back. Only where there
-/// is a quota, or was.
-pub(super) fn throttled(cpu_stat: &str) -> Option<u64> {
-    let line = cpu_stat
-        .lines()
-        .find_map(|line| line.strip_prefix("throttled_usec "))?;
-    line.trim().parse().ok()
-}
-
 /// `total` of the line `some` of `memory.pressure`: the time in which at least one task waited, in
 /// microseconds. See `psi` of the kernel's guide.
 pub(super) fn stalled(pressure: &str) -> Option<u64> {

@@ -1,6 +1,5 @@
 //! Sessions: what begins one, what ends one, and what is left when all have ended.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,9 +75,12 @@ impl<E: Enforcement> Operations<E> {
             self.came_lately(login);
         }
         let (person, unknown) = known.into_parts();
-        let opened = self
+        let (opened, variables) = self
             .book
-            .with(move |book| book.open_session(uid, leader, &name, person))
+            .with(move |book| {
+                let opened = book.open_session(uid, leader, &name, person);
+                (opened, book.variables(uid))
+            })
             .await;
         if unknown {
             self.look_up_later(uid);
@@ -116,7 +118,7 @@ impl<E: Enforcement> Operations<E> {
                     session,
                     allocation,
                     notices,
-                    environment: BTreeMap::new(),
+                    environment: variables.values(allocation.cpu),
                 })
             }
             Err(fault) => {

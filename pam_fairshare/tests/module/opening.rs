@@ -120,6 +120,48 @@ fn a_host_that_asks_for_silence_or_has_no_conversation_shows_nothing() {
     }
 }
 
+/// Only what tells of CPUs is taken from the daemon, and what a line before has set stays.
+#[test]
+fn variables_of_the_known_set_are_given_and_no_others() {
+    let daemon = Peer::answering(
+        concat!(
+            r#"{"type": "session_opened", "session": 7, "cpu": 1.5, "mem": "1536M", "tasks": 99, "#,
+            r#""environment": {"GOMAXPROCS": "1", "LD_PRELOAD": "1", "MAKEFLAGS": "-j1", "#,
+            r#""OMP_NUM_THREADS": "1", "PATH": "/tmp", "RAYON_NUM_THREADS": "1 x"}}"#,
+            "\n"
+        )
+        .to_owned(),
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("env");
+    std::fs::write(&settings, "GOMAXPROCS DEFAULT=9\n").unwrap();
+    let pam_env = format!(
+        "session required pam_env.so readenv=0 conffile={}",
+        settings.display()
+    );
+    let ours = format!(
+        "session required MODULE socket={} timeout=20000",
+        daemon.path().display()
+    );
+    let report = Login::new(daemon.path(), "")
+        .lines(&[&pam_env, &ours])
+        .run();
+    assert_eq!(report.codes("open"), [SUCCESS]);
+    let mut environment = report.environment();
+    environment.sort_unstable();
+    let [cpus, memory] = FIGURES;
+    assert_eq!(
+        environment,
+        [
+            cpus,
+            memory,
+            "GOMAXPROCS=9",
+            "MAKEFLAGS=-j1",
+            "OMP_NUM_THREADS=1"
+        ]
+    );
+}
+
 #[test]
 fn debug_logs_what_went_well() {
     let (daemon, _requests) = daemon();

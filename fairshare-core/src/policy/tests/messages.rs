@@ -97,7 +97,7 @@ fn each_wrong_value_is_told_with_what_to_write() {
         ),
         (
             "users: {a: {xyzzy: 1}}",
-            "users.a.xyzzy: unknown key [known here: defaults, max, min, lease, idle, priority]",
+            "users.a.xyzzy: unknown key [known here: defaults, max, min, lease, idle, priority, environment]",
         ),
         (
             "users: {a: {max: {cpu: 101%}}}",
@@ -155,6 +155,27 @@ fn each_wrong_value_is_told_with_what_to_write() {
         (
             "idle: {after: 1m, notice: 2m}",
             "idle.notice: 2m is above idle.after (1m)",
+        ),
+        (
+            "environment: [OMP_THREADS]",
+            "environment: no variable 'OMP_THREADS' [did you mean 'OMP_NUM_THREADS'?]",
+        ),
+        (
+            "users: {a: {environment: [PATH]}}",
+            "users.a.environment: no variable 'PATH' [known are: BLIS_NUM_THREADS, \
+             CARGO_BUILD_JOBS, CMAKE_BUILD_PARALLEL_LEVEL, GOMAXPROCS, JULIA_NUM_THREADS, \
+             MAKEFLAGS, MKL_NUM_THREADS, NUMBA_NUM_THREADS, NUMEXPR_NUM_THREADS, \
+             OMP_NUM_THREADS, OPENBLAS_NUM_THREADS, RAYON_NUM_THREADS]",
+        ),
+        (
+            "environment: on",
+            "environment: 'on' is neither all nor off nor a list [write all, off, or names in \
+             brackets: [OMP_NUM_THREADS, MAKEFLAGS]]",
+        ),
+        (
+            "environment: {OMP_NUM_THREADS: 4}",
+            "environment: a list is expected, not a mapping [write all, off, or names in \
+             brackets: [OMP_NUM_THREADS, MAKEFLAGS]]",
         ),
         (
             "priority: 1001",

@@ -1,6 +1,7 @@
 //! What a site with groups, percentages and a reserve comes to.
 
 use super::*;
+use crate::Variables;
 use crate::entitlement::{CpuWeight, DeviceBandwidth, IdleTerms};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -35,6 +36,19 @@ fn only_what_asks_for_names_needs_them() {
     let administrators = read_with("administrators: {groups: [wheel]}");
     assert!(!administrators.needs_names());
     assert!(administrators.administrators().needs_names());
+}
+
+#[test]
+fn variables_are_off_unless_set_and_a_list_replaces_a_list() {
+    let policy = read_with(
+        "environment: all\n\
+         groups:\n  staff: {environment: [GOMAXPROCS]}\n  students: {environment: off}\n",
+    );
+    assert_eq!(member(&policy, &[]).environment, Variables::ALL);
+    let staff = member(&policy, &["staff"]).environment;
+    assert_eq!(staff.names().collect::<Vec<_>>(), ["GOMAXPROCS"]);
+    assert_eq!(member(&policy, &["students"]).environment, Variables::NONE);
+    assert_eq!(member(&read_with(""), &[]).environment, Variables::NONE);
 }
 
 #[test]
@@ -217,7 +231,7 @@ fn what_is_built_in_has_no_winner() {
     let tasks = explained.iter().find(|one| one.key == "max.tasks").unwrap();
     assert_eq!((tasks.value.as_str(), &tasks.winner), ("16384", &None));
     let keys: Vec<&str> = explained.iter().map(|one| one.key.as_str()).collect();
-    assert_eq!(keys.len(), 19, "{keys:?}");
+    assert_eq!(keys.len(), 20, "{keys:?}");
 }
 
 #[test]

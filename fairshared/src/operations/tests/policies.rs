@@ -119,6 +119,24 @@ async fn a_login_gets_what_policy_says_for_its_group() {
 }
 
 #[tokio::test]
+async fn a_login_is_told_how_many_threads_to_start_where_policy_says_so() {
+    let site = Site::new();
+    let environment = |reply| match reply {
+        Reply::SessionOpened(opened) => opened.environment,
+        other => panic!("{other:?}"),
+    };
+    assert!(environment(site.open().await).is_empty());
+    site.write_policy(&format!("{GROUPS}environment: [MAKEFLAGS, GOMAXPROCS]\n"));
+    site.reload().await;
+    let given = environment(site.open().await);
+    let given: Vec<_> = given
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    assert_eq!(given, ["GOMAXPROCS=2", "MAKEFLAGS=-j2"]);
+}
+
+#[tokio::test]
 async fn the_group_is_known_after_a_restart_before_anybody_is_asked() {
     let site = Site::new();
     site.open().await;
