@@ -489,8 +489,8 @@ pub use about::AboutInfo;
 pub use allocation::{Allocation, Wish};
 pub use code::ErrorCode;
 pub use cpus::{Cpus, InvalidCpus};
-pub use hundredths::Hundredths;
 pub use environment::{VARIABLES, is_variable, variable_for};
+pub use hundredths::Hundredths;
 pub use incident::{
     Incident, IncidentKind, IncidentProcess, Incidents, IncidentsInfo, MAX_INCIDENTS,
 };

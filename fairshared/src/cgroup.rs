@@ -313,7 +313,10 @@ impl SliceCgroup {
     /// microseconds.
     pub(crate) fn cpu_used_and_throttled(&self) -> Option<(u64, u64)> {
         let stat = self.read("cpu.stat")?;
-        Some((files::of_cpu_stat(&stat, "usage_usec")?, files::of_cpu_stat(&stat, "throttled_usec").unwrap_or(0)))
+        Some((
+            files::of_cpu_stat(&stat, "usage_usec")?,
+            files::of_cpu_stat(&stat, "throttled_usec").unwrap_or(0),
+        ))
     }
 
     /// Tasks that exist.

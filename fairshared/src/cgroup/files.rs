@@ -117,8 +117,8 @@ mod tests {
     #[test]
     fn times_of_waiting_are_read() {
         let stat = "usage_usec 9\nnr_throttled 2\nthrottled_usec 77\n";
-        assert_eq!(throttled(stat), Some(77));
-        assert_eq!(throttled("usage_usec 9\n"), None);
+        assert_eq!(of_cpu_stat(stat, "throttled_usec"), Some(77));
+        assert_eq!(of_cpu_stat("usage_usec 9\n", "throttled_usec"), None);
         let pressure = "some avg10=0.00 avg60=1.00 avg300=0.00 total=1234\n\
                         full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n";
         assert_eq!(stalled(pressure), Some(1234));

@@ -86,13 +86,7 @@ impl<E: Enforcement> Operations<E> {
             self.look_up_later(uid);
         }
         if !opened.again {
-            self.watch_leader(opened.session, process);
-            // Whom logind has may have been there for long.
-            if origin.by().is_some() {
-                self.history
-                    .recently(|recently| recently.came(uid, clock::millis()));
-            }
-            self.look_at_use_soon();
+            self.begin_session(uid, opened.session, process, origin);
         }
         let (session, limits) = (opened.session, opened.limits);
         let applied = self
@@ -231,6 +225,23 @@ impl<E: Enforcement> Operations<E> {
         if self.enforcement.look(uid).is_none() {
             self.forget(uid).await;
         }
+    }
+
+    /// Follows a session that is new, and what is used in it.
+    fn begin_session(
+        self: &Arc<Self>,
+        uid: u32,
+        session: SessionId,
+        process: Process,
+        origin: Origin,
+    ) {
+        self.watch_leader(session, process);
+        // Whom logind has may have been there for long.
+        if origin.by().is_some() {
+            self.history
+                .recently(|recently| recently.came(uid, clock::millis()));
+        }
+        self.look_at_use_soon();
     }
 
     fn watch_leader(self: &Arc<Self>, session: SessionId, process: Process) {
