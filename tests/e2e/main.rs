@@ -24,6 +24,7 @@ mod lease;
 mod limits;
 mod login;
 mod notices;
+mod metrics;
 mod packages;
 mod placement;
 mod policy;
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         history::use_is_reported_after_all_that_may_come,
         strays::a_cron_job_is_adopted_and_a_service_is_not,
         incidents::a_kill_and_a_fork_bomb_are_noticed,
+        metrics::prometheus_collects_what_happens,
         socket::faulty_input_gets_an_error,
         socket::a_flood_shuts_nobody_out,
         examples::the_python_example_works,

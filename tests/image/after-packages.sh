@@ -84,6 +84,9 @@ done
 # emulated machine its time.
 systemctl mask apparmor.service 2>/dev/null
 
+# The scenario that needs it runs it by itself.
+systemctl mask prometheus.service 2>/dev/null
+
 # --- what the packages left behind -----------------------------------------------------------------------
 # pam_env looks for it at each login, and complains.
 : > /etc/default/locale

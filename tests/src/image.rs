@@ -19,7 +19,7 @@ use crate::progress::{Progress, Step};
 use crate::release::Release;
 
 /// What is in the image besides the essential packages.
-const PACKAGES: [&str; 26] = [
+const PACKAGES: [&str; 27] = [
     // The system itself.
     "systemd",
     "systemd-sysv",
@@ -50,6 +50,8 @@ const PACKAGES: [&str; 26] = [
     "nslcd",
     "libnss-ldapd",
     "apparmor",
+    // Collects figures, and checks them.
+    "prometheus",
 ];
 /// Left out of the image.
 const EXCLUDED: [&str; 3] = [
