@@ -52,10 +52,11 @@ _fairshare() {
             fairshare,strays)
                 cmd="fairshare__subcmd__strays"
                 ;;
-            fairshare,why)
-                cmd="fairshare__subcmd__why"
             fairshare,top)
                 cmd="fairshare__subcmd__top"
+                ;;
+            fairshare,why)
+                cmd="fairshare__subcmd__why"
                 ;;
             fairshare__subcmd__policy,diff)
                 cmd="fairshare__subcmd__policy__subcmd__diff"
@@ -79,9 +80,7 @@ _fairshare() {
 
     case "${cmd}" in
         fairshare)
-            opts="-h -V --json --socket --timeout --help --version status why resize renew release list queue strays policy set doctor session"
-            opts="-h -V --json --socket --timeout --help --version status top resize renew release list queue strays policy set doctor session"
-            opts="-h -V --json --socket --timeout --help --version status resize renew release list queue strays report policy set doctor session"
+            opts="-h -V --json --socket --timeout --help --version status top why resize renew release list queue strays report policy set doctor session"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -575,10 +574,34 @@ _fairshare() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        fairshare__subcmd__why)
-            opts="-n -h --since --user --number --json --socket --timeout --help"
         fairshare__subcmd__top)
             opts="-h --every --json --socket --timeout --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --every)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --socket)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        fairshare__subcmd__why)
+            opts="-n -h --since --user --number --json --socket --timeout --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -597,7 +620,6 @@ _fairshare() {
                     return 0
                     ;;
                 -n)
-                --every)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -30,8 +30,8 @@ complete -c fairshare -n "__fish_fairshare_needs_command" -l json -d 'Print the 
 complete -c fairshare -n "__fish_fairshare_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fairshare -n "__fish_fairshare_needs_command" -s V -l version -d 'Print version'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "status" -d 'Show what you have, what you use of it and what you may ask for'
-complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "why" -d 'Show what has happened to you because of your limits, the newest first'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "top" -d 'Show what all users use now, over the whole terminal; press ? there for its keys'
+complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "why" -d 'Show what has happened to you because of your limits, the newest first'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "resize" -d 'Ask for more, or change the grant that you hold'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "renew" -d 'Keep the grant for longer: its lease ends so long from now'
 complete -c fairshare -n "__fish_fairshare_needs_command" -f -a "release" -d 'Give the grant back; what you have is the default again'
@@ -48,6 +48,11 @@ complete -c fairshare -n "__fish_fairshare_using_subcommand status" -l socket -d
 complete -c fairshare -n "__fish_fairshare_using_subcommand status" -l timeout -d 'Wait at most so long for the answer' -r
 complete -c fairshare -n "__fish_fairshare_using_subcommand status" -l json -d 'Print the reply as one line of JSON'
 complete -c fairshare -n "__fish_fairshare_using_subcommand status" -s h -l help -d 'Print help'
+complete -c fairshare -n "__fish_fairshare_using_subcommand top" -l every -d 'Look again every so many seconds' -r
+complete -c fairshare -n "__fish_fairshare_using_subcommand top" -l socket -d 'Socket of the daemon' -r -F
+complete -c fairshare -n "__fish_fairshare_using_subcommand top" -l timeout -d 'Wait at most so long for the answer' -r
+complete -c fairshare -n "__fish_fairshare_using_subcommand top" -l json -d 'Print the reply as one line of JSON'
+complete -c fairshare -n "__fish_fairshare_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fairshare -n "__fish_fairshare_using_subcommand why" -l since -d 'Only what happened in the last so long, such as 2h or 7d' -r
 complete -c fairshare -n "__fish_fairshare_using_subcommand why" -l user -d 'What happened to this user, for root and administrators: name or UID' -r -f -a "(__fish_complete_users)"
 complete -c fairshare -n "__fish_fairshare_using_subcommand why" -s n -l number -d 'At most so many, up to 100' -r
@@ -55,11 +60,6 @@ complete -c fairshare -n "__fish_fairshare_using_subcommand why" -l socket -d 'S
 complete -c fairshare -n "__fish_fairshare_using_subcommand why" -l timeout -d 'Wait at most so long for the answer' -r
 complete -c fairshare -n "__fish_fairshare_using_subcommand why" -l json -d 'Print the reply as one line of JSON'
 complete -c fairshare -n "__fish_fairshare_using_subcommand why" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c fairshare -n "__fish_fairshare_using_subcommand top" -l every -d 'Look again every so many seconds' -r
-complete -c fairshare -n "__fish_fairshare_using_subcommand top" -l socket -d 'Socket of the daemon' -r -F
-complete -c fairshare -n "__fish_fairshare_using_subcommand top" -l timeout -d 'Wait at most so long for the answer' -r
-complete -c fairshare -n "__fish_fairshare_using_subcommand top" -l json -d 'Print the reply as one line of JSON'
-complete -c fairshare -n "__fish_fairshare_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fairshare -n "__fish_fairshare_using_subcommand resize" -l cpu -d 'CPUs, such as 4 or 0.5' -r
 complete -c fairshare -n "__fish_fairshare_using_subcommand resize" -l mem -d 'Memory, such as 8G or 512M (K, M, G and T are powers of 1024)' -r
 complete -c fairshare -n "__fish_fairshare_using_subcommand resize" -l tasks -d 'Processes and threads' -r
