@@ -379,6 +379,15 @@ fn the_page_of_commands_shows_what_is_printed() {
         };
         match kind(request) {
             "status" => ALICE.into(),
+            "incidents" => concat!(
+                r#"{"type": "incidents_info", "incidents": [{"id": 9, "uid": 1000, "#,
+                r#""user": "alice", "at": 1735743720, "kind": "oom_kill", "#,
+                r#""text": "python3 (pid 4711) was killed: your processes reached the memory "#,
+                r#"limit of 8G. It held 6.1G. You may have up to 32G.", "#,
+                r#""advice": "fairshare resize --mem 16G", "processes": ["#,
+                r#"{"pid": 4711, "command": "python3", "mem": "6246M", "cpu_s": 75}]}]}"#
+            )
+            .into(),
             "resize" if request.contains(r#""cpu": 16"#) => refused(
                 "above_maximum",
                 "Request validation failed: Requested CPU (16) exceeds maximum allowed (8)",

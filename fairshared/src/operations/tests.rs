@@ -21,6 +21,7 @@ use crate::names::Names;
 use crate::snapshot::Snapshot;
 
 mod history;
+mod incidents;
 mod policies;
 mod present;
 mod replay;

@@ -80,6 +80,10 @@ impl World {
         self.operations.look_at_all().await;
     }
 
+    pub(super) fn told_so_far(&self) -> Vec<(u32, String)> {
+        self.told.lock().unwrap().clone()
+    }
+
     pub(super) fn leader(&self) -> u32 {
         self.leader.id()
     }
