@@ -455,10 +455,14 @@ impl World {
         let kind = self.carry_out(event);
         let happened = self.ledger.tick(self.now);
         let mut moved = kind == Kind::Moves;
+        let waits_first = self.ledger.queue().first().map(|(uid, _)| *uid);
+        let mut own_grant_ended = false;
         for event in &happened {
-            if let Happened::LeaseEnded { change, .. } | Happened::IdleReturned { change, .. } =
+            if let Happened::LeaseEnded { uid, change } | Happened::IdleReturned { uid, change } =
                 event
             {
+                // What is possible is never less than what one has: it falls with one's own grant.
+                own_grant_ended |= waits_first == Some(*uid);
                 assert!(change.gentle && change.after.is_none());
                 // The default is more than what was held: no budget refuses it.
                 let (from, to) = (change.from, change.to());
@@ -476,7 +480,10 @@ impl World {
                 let bounds = checks::bounds(budget);
                 checks::not_beyond(figures(&before), figures(&after), bounds, group);
             }
-            if !goes_first && let (Some(before), Some(after)) = (&first, &self.first()) {
+            if !goes_first
+                && !own_grant_ended
+                && let (Some(before), Some(after)) = (&first, &self.first())
+            {
                 checks::lacks_no_more(before, after);
             }
             // Nobody passed at the cost of the first.
