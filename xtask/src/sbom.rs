@@ -314,6 +314,9 @@ mod tests {
 1 serde v1.0.2
 2 serde_core v1.0.2
 
+0 fairshare-exporter v0.1.0 (/checkout/fairshare-exporter)
+1 serde v1.0.2
+
 0 fairshared v0.1.0 (/checkout/fairshared)
 1 toml v0.9.1+spec-1.1.0
 1 serde_core v1.0.2

@@ -272,7 +272,7 @@ fn incident(row: &Row<'_>) -> rusqlite::Result<Option<Incident>> {
 /// look is remembered, both or neither.
 pub(super) fn take(transaction: &Transaction<'_>, reading: &Reading) -> rusqlite::Result<()> {
     let seen = seen(transaction, reading.uid)?;
-    if seen.is_some_and(|seen| seen.slice == reading.slice && seen.at >= reading.at) {
+    if seen.is_some_and(|seen| seen.slice == reading.slice && seen.at > reading.at) {
         return Ok(());
     }
     if let Some((began, used)) = reading.used_since(seen.as_ref()) {
