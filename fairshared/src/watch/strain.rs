@@ -16,7 +16,7 @@ use crate::finding::What;
 use crate::kernel_file;
 
 /// What wakes the daemon: a tenth of two seconds. Windows of whole two seconds need no privilege, and
-/// no thread of the kernel, since Linux 6.5.
+/// no thread of the kernel, since Linux 6.5 and in Debian 12's 6.1.
 const CPU_TRIGGER: &str = "full 200000 2000000";
 const MEMORY_TRIGGER: &str = "some 200000 2000000";
 /// Over how long it is looked at before it is told.
