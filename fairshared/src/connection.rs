@@ -247,7 +247,10 @@ async fn carry_out<E: Enforcement>(
         Request::Release(release) => operations.release(asking, release).await,
         Request::Set(set) => operations.set(asking, set).await,
         Request::Usage => operations.usage(&asking).await,
-        Request::Processes(asked) => operations.processes(asked.uid.unwrap_or(caller)).await,
+        Request::Processes(asked) => {
+            let uid = asked.uid.unwrap_or(caller);
+            operations.processes(uid, &asking).await
+        }
         Request::Queue => operations.queue(&asking).await,
         Request::Strays => operations.strays(&asking).await,
         Request::Explain(Explain { uid }) => operations.explain(uid.unwrap_or(caller)).await,

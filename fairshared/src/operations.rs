@@ -22,6 +22,7 @@ mod sessions;
 mod strays;
 mod usage;
 mod waiting;
+mod walks;
 mod watching;
 mod words;
 
@@ -72,6 +73,7 @@ pub(crate) struct Operations<E> {
     history: History,
     folds: folds::Folds,
     looks: history::Looks,
+    walks: walks::Walks,
     /// Programs that are told of incidents; none before the daemon serves, and in tests.
     hooks: OnceLock<Hooks>,
     throttled: metrics::Throttled,
@@ -175,6 +177,7 @@ impl<E: Enforcement> Operations<E> {
             folds: folds::Folds::default(),
             history,
             looks: history::Looks::default(),
+            walks: walks::Walks::default(),
             hooks: OnceLock::new(),
             throttled: metrics::Throttled::default(),
             voice,

@@ -4,17 +4,17 @@
 //! `docs/decisions/0039-live-figures-are-asked-for.md`.
 
 use fairshare_protocol::{
-    Cpus, ErrorCode, Hundredths, MAX_PROCESSES, MachineInfo, MemorySize, ProcessInfo,
-    ProcessesInfo, Reply, SliceInfo, Tasks, UsageInfo, UserUsage, Wish,
+    Cpus, ErrorCode, Hundredths, MachineInfo, MemorySize, ProcessInfo, ProcessesInfo, Reply,
+    SliceInfo, Tasks, UsageInfo, UserUsage, Wish,
 };
 
 use super::Operations;
 use super::reports::lease_left;
 use crate::authorise::{Caller, sees_everybody};
 use crate::cgroup::SliceCgroup;
+use crate::clock;
 use crate::enforcement::Enforcement;
 use crate::history::Recent;
-use crate::{clock, processes};
 
 /// Slices that are read before others run: each is a handful of small files.
 const SLICES_AT_ONCE: usize = 8;
@@ -76,7 +76,7 @@ impl<E: Enforcement> Operations<E> {
     }
 
     /// `processes`: the largest of a user's slice.
-    pub(crate) async fn processes(&self, uid: u32) -> Reply {
+    pub(crate) async fn processes(&self, uid: u32, caller: &Caller) -> Reply {
         let Some(slice) = self.enforcement.look(uid) else {
             let unit = self.enforcement.slice(uid);
             let message = format!("User {uid} has no processes: {unit} is not active");
@@ -86,11 +86,12 @@ impl<E: Enforcement> Operations<E> {
             .book
             .with(move |book| book.person(uid).name.clone())
             .await;
-        let found = processes::all(&slice, MAX_PROCESSES).await;
+        let everybody = sees_everybody(caller);
+        let found = self.walks.look(uid, &slice, everybody).await;
         let now = clock::millis();
-        let processes = found.processes.into_iter().map(|process| ProcessInfo {
+        let processes = found.processes.iter().map(|process| ProcessInfo {
             pid: process.pid,
-            command: process.command,
+            command: process.command.clone(),
             state: process.state,
             mem: MemorySize::saturating_from_bytes(process.mem),
             cpu_ms: process.cpu_ms,
