@@ -20,6 +20,7 @@ pub(crate) use self::device::DeviceNumber;
 #[cfg(test)]
 pub(crate) use self::enforced::Ceilings;
 pub(crate) use self::enforced::{Enforced, Limit};
+use self::walk::Processes;
 pub(crate) use self::walk::{Step, Walk};
 pub(crate) use self::wanted::{Disk, Wanted};
 use crate::{clock, kernel_file};
@@ -184,9 +185,11 @@ impl SliceCgroup {
     /// most so many, and none where it is not there.
     pub(crate) fn processes_in(&self, cgroup: &str, most: usize) -> Vec<u32> {
         let folder = self.root.join(cgroup.trim_start_matches('/'));
-        let text = kernel_file::read(&folder.join("cgroup.procs")).unwrap_or_default();
-        let numbers = text.lines().take(most);
-        numbers.filter_map(|number| number.parse().ok()).collect()
+        // Not more of the list than that: that of a fork bomb is long.
+        let mut listed = Processes::of(folder);
+        std::iter::from_fn(|| listed.next_process())
+            .take(most)
+            .collect()
     }
 
     /// Tells this cgroup from an earlier one of the same name.

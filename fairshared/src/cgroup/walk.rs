@@ -106,7 +106,7 @@ impl Walk {
 }
 
 impl Processes {
-    fn of(folder: PathBuf) -> Self {
+    pub(super) fn of(folder: PathBuf) -> Self {
         // What cannot be read has gone, or has its processes counted with the cgroup above it.
         let list = File::open(folder.join("cgroup.procs")).ok();
         Self {
