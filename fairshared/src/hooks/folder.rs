@@ -13,6 +13,9 @@ use crate::policy_file::distrust;
 const MOST_ENTRIES: usize = 256;
 /// The bits of a mode that let somebody execute.
 const EXECUTABLE: u32 = 0o111;
+/// Why a link is not followed, be it a hook or the folder: whoever owns a folder on the way to what
+/// it leads to could put something else there.
+const LINK: &str = "a link; put what it leads to in its place";
 
 /// What is in the folder.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -34,10 +37,13 @@ pub(super) fn look(folder: &Path, most: usize) -> Found {
 
 fn list(folder: &Path, most: usize, found: &mut Found) -> Result<(), String> {
     let unreadable = |error| format!("cannot read it: {error}");
-    let metadata = match fs::metadata(folder) {
+    let metadata = match fs::symlink_metadata(folder) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         metadata => metadata.map_err(unreadable)?,
     };
+    if metadata.is_symlink() {
+        return Err(LINK.to_owned());
+    }
     trusted(folder, &metadata)?;
     let mut paths = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable)?.take(MOST_ENTRIES) {
@@ -48,7 +54,8 @@ fn list(folder: &Path, most: usize, found: &mut Found) -> Result<(), String> {
     }
     paths.sort();
     for path in paths {
-        match fs::metadata(&path) {
+        match fs::symlink_metadata(&path) {
+            Ok(file) if file.is_symlink() => found.refused.push((path, LINK.to_owned())),
             // What cannot be executed is not meant to be run: its administrator has turned it off.
             Ok(file) if file.is_dir() || file.mode() & EXECUTABLE == 0 => {}
             Ok(file) if !file.is_file() => {
@@ -133,6 +140,24 @@ mod tests {
         let found = look(folder.path(), 8);
         assert!(found.hooks.is_empty(), "{found:?}");
         assert_eq!(found.refused[0].0, folder.path());
+    }
+
+    #[test]
+    fn a_link_is_not_run_wherever_it_leads() {
+        let folder = tempfile::tempdir().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let good = put(&elsewhere, "good", 0o755);
+        let hook = folder.path().join("hook");
+        std::os::unix::fs::symlink(good, &hook).unwrap();
+        let found = look(folder.path(), 8);
+        assert!(found.hooks.is_empty(), "{found:?}");
+        assert_eq!(found.refused, [(hook, LINK.to_owned())]);
+
+        let hooks = folder.path().join("hooks.d");
+        std::os::unix::fs::symlink(elsewhere.path(), &hooks).unwrap();
+        let found = look(&hooks, 8);
+        assert!(found.hooks.is_empty(), "{found:?}");
+        assert_eq!(found.refused, [(hooks, LINK.to_owned())]);
     }
 
     #[test]
