@@ -1,11 +1,14 @@
 //! A file that is there as a whole or not at all: whoever reads it meanwhile, as a web server does,
 //! sees the old one or the new one.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+
+/// How many files of runs that were stopped are gone round.
+const MOST_LEFT: u32 = 15;
 
 /// Why a file was not written.
 #[derive(Debug)]
@@ -51,12 +54,7 @@ pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), NotWritten> {
     let Some(name) = path.file_name() else {
         return Err(not_written(Why::NoFile));
     };
-    let mut beside = OsString::from(".");
-    beside.push(name);
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = path.with_file_name(beside);
-    // Only a new file: nobody's link is followed.
-    let mut file = File::create_new(&beside).map_err(|error| not_written(Why::Io(error)))?;
+    let (mut file, beside) = create_beside(path, name).map_err(|e| not_written(Why::Io(e)))?;
     let written = file
         .write_all(bytes)
         .and_then(|()| file.sync_all())
@@ -66,6 +64,24 @@ pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), NotWritten> {
         let _ = fs::remove_file(&beside);
         not_written(Why::Io(error))
     })
+}
+
+/// A new file in the same folder. One that an earlier run was stopped at may still have its name.
+fn create_beside(path: &Path, name: &OsStr) -> io::Result<(File, PathBuf)> {
+    let mut number = 0;
+    loop {
+        let mut beside = OsString::from(".");
+        beside.push(name);
+        beside.push(format!(".{}-{number}.new", std::process::id()));
+        let beside = path.with_file_name(beside);
+        // Only a new file: nobody's link is followed.
+        match File::create_new(&beside) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists && number < MOST_LEFT => {
+                number += 1;
+            }
+            file => return file.map(|file| (file, beside)),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -80,6 +96,16 @@ mod tests {
         put(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_run_that_was_stopped_has_left_is_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("page.html");
+        let (_, left) = create_beside(&path, OsStr::new("page.html")).unwrap();
+        put(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read(&left).unwrap(), b"", "it may be another's");
     }
 
     #[test]
