@@ -23,8 +23,9 @@ use crate::text::Format;
 
 /// Clients at a time. Others wait in the socket.
 pub(crate) const MAX_CONNECTIONS: usize = 16;
-/// How long a client may take to send its request's head.
-pub(crate) const HEAD_LIMIT: Duration = Duration::from_secs(5);
+/// How long a client may take to send its request's head: any user of the machine may hold all places
+/// for as long, and Prometheus waits 10 s for an answer where nobody tells it otherwise.
+pub(crate) const HEAD_LIMIT: Duration = Duration::from_secs(1);
 /// How long a connection may last altogether.
 pub(crate) const CONNECTION_LIMIT: Duration = Duration::from_secs(15);
 /// The longest head of a request, in bytes. hyper takes no smaller figure.

@@ -183,7 +183,7 @@ fn whoever_says_nothing_holds_a_place_and_not_for_long() {
     let mut late = exporter.connect();
     late.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
-    late.set_read_timeout(Some(Duration::from_millis(300)))
+    late.set_read_timeout(Some(Duration::from_millis(100)))
         .unwrap();
     let mut byte = [0];
     let waits = late.read(&mut byte).unwrap_err();
