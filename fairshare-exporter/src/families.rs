@@ -166,7 +166,7 @@ fn of_events(info: &MetricsInfo) -> Vec<Family> {
         .incidents
         .iter()
         .filter(|one| one.kind != IncidentKind::Unknown)
-        .map(|one| labelled("kind", incident(one.kind), one.count));
+        .map(|one| labelled("kind", one.kind.name(), one.count));
     let logins = &info.logins;
     let errors = &info.errors;
     let counter = |name, help, samples| Family {
@@ -258,20 +258,6 @@ fn by_user(users: &[MetricsUser]) -> Vec<Family> {
             |one| Number::micros(one.throttled_us),
         ),
     ]
-}
-
-fn incident(kind: IncidentKind) -> &'static str {
-    match kind {
-        IncidentKind::OomKill => "oom_kill",
-        IncidentKind::CpuThrottled => "cpu_throttled",
-        IncidentKind::TasksLimit => "tasks_limit",
-        IncidentKind::MemoryPressure => "memory_pressure",
-        IncidentKind::RequestRefused => "request_refused",
-        IncidentKind::LeaseEnded => "lease_ended",
-        IncidentKind::GrantReclaimed => "grant_reclaimed",
-        IncidentKind::PolicyChanged => "policy_changed",
-        IncidentKind::Unknown => "unknown",
-    }
 }
 
 fn gauge(name: &'static str, help: &'static str, value: Number) -> Family {

@@ -87,6 +87,24 @@ pub enum IncidentKind {
     Unknown,
 }
 
+impl IncidentKind {
+    /// The kind as it is on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OomKill => "oom_kill",
+            Self::CpuThrottled => "cpu_throttled",
+            Self::TasksLimit => "tasks_limit",
+            Self::MemoryPressure => "memory_pressure",
+            Self::RequestRefused => "request_refused",
+            Self::LeaseEnded => "lease_ended",
+            Self::GrantReclaimed => "grant_reclaimed",
+            Self::PolicyChanged => "policy_changed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
 /// A process at the moment of an incident.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentProcess {
@@ -98,4 +116,27 @@ pub struct IncidentProcess {
     pub mem: MemorySize,
     /// CPU time that it had used, in seconds.
     pub cpu_s: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kinds_name_is_what_is_on_the_wire() {
+        for kind in [
+            IncidentKind::OomKill,
+            IncidentKind::CpuThrottled,
+            IncidentKind::TasksLimit,
+            IncidentKind::MemoryPressure,
+            IncidentKind::RequestRefused,
+            IncidentKind::LeaseEnded,
+            IncidentKind::GrantReclaimed,
+            IncidentKind::PolicyChanged,
+            IncidentKind::Unknown,
+        ] {
+            let name = format!("\"{}\"", kind.name());
+            assert_eq!(serde_json::to_string(&kind).unwrap(), name);
+        }
+    }
 }

@@ -80,7 +80,7 @@ impl<E: Enforcement> Operations<E> {
 
     fn keep(&self, mut incident: Incident, like: Like, told: Told) {
         incident.processes.truncate(MOST_PROCESSES);
-        let (uid, incident_kind) = (incident.uid, word(incident.kind));
+        let (uid, incident_kind) = (incident.uid, incident.kind.name());
         let terminals = match told {
             Told::On(terminals) => terminals,
             Told::TooOften => 0,
@@ -155,20 +155,5 @@ fn kind(what: &What) -> IncidentKind {
         What::LeaseEnded { .. } => IncidentKind::LeaseEnded,
         What::Reclaimed { .. } => IncidentKind::GrantReclaimed,
         What::PolicyChanged { .. } => IncidentKind::PolicyChanged,
-    }
-}
-
-/// The kind for the log, as it is on the wire.
-fn word(kind: IncidentKind) -> &'static str {
-    match kind {
-        IncidentKind::OomKill => "oom_kill",
-        IncidentKind::CpuThrottled => "cpu_throttled",
-        IncidentKind::TasksLimit => "tasks_limit",
-        IncidentKind::MemoryPressure => "memory_pressure",
-        IncidentKind::RequestRefused => "request_refused",
-        IncidentKind::LeaseEnded => "lease_ended",
-        IncidentKind::GrantReclaimed => "grant_reclaimed",
-        IncidentKind::PolicyChanged => "policy_changed",
-        IncidentKind::Unknown => "unknown",
     }
 }
