@@ -9,7 +9,6 @@ use crate::kernel::{
     put_policy,
 };
 
-const PROFILE: &str = include_str!("../../packaging/apparmor/usr.sbin.fairshared");
 /// Where the scenarios put what they change of the unit; a reset removes it.
 const DROP_IN: &str = "/run/systemd/system/fairshared.service.d/scenario.conf";
 /// The highest exposure that systemd may see.
@@ -43,6 +42,11 @@ pub(crate) fn the_unit_shuts_the_daemon_in(machine: &Machine) -> Outcome {
     let expected = "CapPrm:\t0000000000080000\nCapEff:\t0000000000080000\nNoNewPrivs:\t1\n\
                     Seccomp:\t2\n-900\n16777216";
     assert_eq!(process.text(), expected);
+    // The kernel's log, as which processes were killed is read there, and the history.
+    let given = machine.root(&format!(
+        "readlink /proc/{pid}/fd/0; stat --format '%U %a' /var/lib/fairshare"
+    ))?;
+    assert_eq!(given.text(), "/dev/kmsg\nroot 700");
 
     let order = machine.root("systemctl show --property After,Before fairshared.service")?;
     let units = |name: &str| -> Vec<String> {
@@ -146,8 +150,6 @@ pub(crate) fn a_reload_is_told_to_systemd(machine: &Machine) -> Outcome {
 
 /// With its profile enforced the daemon does all its work, and nothing else.
 pub(crate) fn apparmor_lets_it_work_and_no_more(machine: &Machine) -> Outcome {
-    machine.write("/etc/apparmor.d/usr.sbin.fairshared", PROFILE, 0o644)?;
-    machine.root("apparmor_parser --replace --skip-cache /etc/apparmor.d/usr.sbin.fairshared")?;
     let seen = machine.root("journalctl --dmesg --output cat --lines 0 --show-cursor")?;
     let cursor = seen.text().trim_start_matches("-- cursor: ").to_owned();
     // Groups, so that the name service is asked; terminals, disks, the snapshot.
@@ -193,10 +195,7 @@ pub(crate) fn apparmor_lets_it_work_and_no_more(machine: &Machine) -> Outcome {
         "{refused}"
     );
     assert!(machine.root(&denied)?.text().contains("/root/policy.yaml"));
-    machine.root(
-        "rm /root/policy.yaml; apparmor_parser --remove /etc/apparmor.d/usr.sbin.fairshared; \
-         rm /etc/apparmor.d/usr.sbin.fairshared",
-    )?;
+    machine.root("rm /root/policy.yaml")?;
     Ok(())
 }
 
