@@ -9,7 +9,7 @@ use fairshare_tests::{Machine, Output, Packages, Result};
 
 use crate::harness::Outcome;
 use crate::kernel::{
-    ALICE_SLICE, BOB_SLICE, DEFAULTS, LOGOUT, Limits, POLICY, POLICY_PATH, assert_alice_has,
+    ALICE_SLICE, BOB_SLICE, DEFAULTS, LOGOUT, Limits, POLICY, POLICY_PATH, SOON, assert_alice_has,
     assert_nothing_left, put_policy, show_limits,
 };
 
@@ -90,6 +90,12 @@ pub(crate) fn an_upgrade_loses_nothing(machine: &Machine) -> Outcome {
         "grep -q 'pam_fairshare.so {PATIENT}$' /etc/pam.d/common-session"
     ))?;
     alice.close()?;
+    // sshd lets go of the connection before PAM closes the session.
+    machine.wait_until(
+        "the default to be back",
+        SOON,
+        &format!("[ \"$(cat {ALICE_SLICE}/memory.max)\" = {} ]", DEFAULTS.mem),
+    )?;
     assert_alice_has(machine, DEFAULTS)
 }
 
