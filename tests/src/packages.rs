@@ -40,7 +40,7 @@ const INVENTORY: &str = r"
 find /etc /usr /lib /var/lib /run \( -path /run/user -o -path /run/udev -o -path /run/log \
     -o -path /run/systemd/sessions -o -path /run/systemd/users -o -path /run/systemd/inhibit \
     -o -path '/run/systemd/namespace-*' -o -path /run/systemd/journal -o -path /run/systemd/units -o -path /run/systemd/netif \
-    -o -path '/run/systemd/transient/session-*' -o -path /run/credentials \
+    -o -path /run/systemd/dynamic-uid -o -path '/run/systemd/transient/session-*' -o -path /run/credentials \
     -o -path '/var/lib/dpkg/*-old' -o -path /var/lib/fairshare-lab -o -path /run/sudo \
     -o -path /usr/share/doc -o -path /usr/share/man -o -path /run/sshd.pid \) -prune -o -print
 find /etc/pam.d /var/lib/pam -type f -exec md5sum {} +
