@@ -26,6 +26,8 @@ pub(crate) enum Exit {
     Failed,
     /// Ctrl-C while the request waited.
     Interrupted,
+    /// This signal, taken by what had to give the terminal back first.
+    Signalled(u8),
     /// What `doctor` found.
     Doctor(Verdict),
 }
@@ -38,6 +40,9 @@ pub(crate) enum Verdict {
     Warnings = 1,
     Failures = 2,
 }
+
+/// What shells add to the number of a signal that ended a program.
+const OF_SIGNALS: u8 = 128;
 
 /// Each exit with its number and its words in the help.
 const TABLE: [(Exit, u8, &str); 7] = [
@@ -73,8 +78,10 @@ const TABLE: [(Exit, u8, &str); 7] = [
 impl Exit {
     /// The number that the shell sees.
     pub(crate) fn number(self) -> u8 {
-        if let Self::Doctor(verdict) = self {
-            return verdict as u8;
+        match self {
+            Self::Doctor(verdict) => return verdict as u8,
+            Self::Signalled(signal) => return OF_SIGNALS.saturating_add(signal),
+            _ => {}
         }
         TABLE
             .iter()
@@ -142,6 +149,7 @@ mod tests {
             (Exit::NotPermitted, 4),
             (Exit::Failed, 5),
             (Exit::Interrupted, 130),
+            (Exit::Signalled(15), 143),
         ] {
             assert_eq!(exit.number(), number);
         }

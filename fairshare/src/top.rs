@@ -85,9 +85,9 @@ pub(crate) fn run(cli: &Cli, every: Duration) -> Outcome {
         thread::Builder::new().spawn({
             let happened = happened.clone();
             move || {
-                signals.wait();
-                let _ = happened.send(Happened::End(Exit::Done));
-                terminal::end_at_last();
+                let exit = signals.wait();
+                let _ = happened.send(Happened::End(exit));
+                terminal::end_at_last(exit);
             }
         }),
         thread::Builder::new().spawn({

@@ -34,6 +34,7 @@ mod service;
 mod sharing;
 mod socket;
 mod strays;
+mod top;
 mod transfer;
 
 use std::process::ExitCode;
@@ -122,6 +123,7 @@ fn main() -> ExitCode {
         queue::a_place_in_the_queue_is_given_up,
         queue::a_budget_is_shared_by_a_group,
         directory::a_hung_name_service_delays_no_login,
+        top::the_screen_shows_everybody_and_is_given_back,
         transfer::a_hundred_logins_at_once_are_limited,
         socket::faulty_input_gets_an_error,
         examples::the_python_example_works,
@@ -129,10 +131,10 @@ fn main() -> ExitCode {
         alone:
         limits::a_memory_hog_dies_alone,
         sharing::a_busy_machine_is_shared_by_allocation,
-        incidents::a_busy_loop_is_noticed,
         failure::an_absent_daemon_costs_nothing,
         failure::a_hanging_daemon_delays_no_login_past_the_deadline;
         alone_on_debian13:
+        incidents::a_busy_loop_is_noticed,
         directory::a_large_group_slows_no_login;
     ])
 }

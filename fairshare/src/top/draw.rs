@@ -70,7 +70,7 @@ fn header(state: &State, width: usize) -> Vec<Line<'static>> {
         count => format!("{count} users"),
     };
     let first = match &state.lost {
-        Some(why) => Line::styled(format!("{why}; trying again"), alarm()),
+        Some(why) => Line::styled(format!("trying again: {why}"), alarm()),
         None if !state.asked => Line::raw("asking the daemon"),
         None => {
             let whose = if state.everybody { "" } else { " (you)" };
@@ -429,7 +429,7 @@ alice           2        2/4         =      3G/16G   700M   57/4096   12%  1h59m
         let mut state = state();
         state.lose("no daemon".to_owned());
         let text = screen(&mut state, 80, 10);
-        assert!(text.starts_with("no daemon; trying again"), "{text}");
+        assert!(text.starts_with("trying again: no daemon"), "{text}");
         assert!(text.contains("alice"), "{text}");
     }
 

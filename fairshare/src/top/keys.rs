@@ -90,19 +90,25 @@ fn in_list(state: &mut State, key: KeyCode) -> Action {
         }
         KeyCode::Char('r') => {
             if let Some(uid) = state.selected {
+                if !may_change(state, uid) {
+                    return Action::Nothing;
+                }
                 let text = String::new();
                 state.mode = Mode::Resize { uid, text };
             }
         }
         KeyCode::Char('x') => {
+            if !state.selected.is_some_and(|uid| may_change(state, uid)) {
+                return Action::Nothing;
+            }
             let Some(row) = state.chosen() else {
                 return Action::Nothing;
             };
+            let uid = row.usage.uid;
             if !row.usage.grant {
                 state.message = Some(format!("{} holds no grant", row.name));
                 return Action::Nothing;
             }
-            let uid = row.usage.uid;
             let question = format!("Take the grant of {} back?", row.name);
             let request = Request::Release(Release {
                 uid: (uid != state.own).then_some(uid),
@@ -113,6 +119,18 @@ fn in_list(state: &mut State, key: KeyCode) -> Action {
         _ => {}
     }
     Action::Nothing
+}
+
+/// Whether the daemon would hear of it; if not, that is said.
+fn may_change(state: &mut State, uid: u32) -> bool {
+    let may = state.everybody || uid == state.own;
+    if !may {
+        let name = state.name_of(uid);
+        state.say(format!(
+            "only an administrator may change the grant of {name}"
+        ));
+    }
+    may
 }
 
 fn in_filter(state: &mut State, key: KeyCode) -> Action {
@@ -291,6 +309,20 @@ mod tests {
             line(&typed(&mut top, "vr1.5\ny")),
             r#"{"type":"resize","cpu":1.5}"#
         );
+    }
+
+    #[test]
+    fn a_user_is_told_at_once_that_others_are_not_theirs() {
+        for key in ["r", "x"] {
+            let mut top = state(false);
+            assert_eq!(typed(&mut top, key), Action::Nothing);
+            assert_eq!(top.mode, Mode::List);
+            let told = top.message.unwrap();
+            assert!(
+                told.contains("administrator") && told.contains("alice"),
+                "{told}"
+            );
+        }
     }
 
     #[test]

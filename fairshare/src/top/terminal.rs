@@ -4,13 +4,14 @@ use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use ratatui::{DefaultTerminal, Frame};
 
+use crate::exit::Exit;
+
 /// A terminal that takes nothing, as after Ctrl-S, would hold up the end for ever.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// What the shell sees of a process that SIGTERM ended.
-const TERMINATED: i32 = 128 + 15;
 
 /// Why the whole terminal cannot be had, as a sentence.
 pub(super) fn is_usable() -> Result<(), &'static str> {
@@ -74,17 +75,25 @@ impl Signals {
         Ok(Self(signals))
     }
 
-    /// Waits for one.
-    pub(super) fn wait(&self) {
-        while self.0.wait() == Err(nix::errno::Errno::EINTR) {}
+    /// Waits for one, and hands over how to end.
+    pub(super) fn wait(&self) -> Exit {
+        loop {
+            match self.0.wait() {
+                Ok(signal) => {
+                    return u8::try_from(signal as i32).map_or(Exit::Failed, Exit::Signalled);
+                }
+                Err(Errno::EINTR) => {}
+                Err(_) => return Exit::Failed,
+            }
+        }
     }
 }
 
 /// Ends the process where what was told to end does not.
-pub(super) fn end_at_last() {
+pub(super) fn end_at_last(exit: Exit) {
     thread::sleep(LAST_WORDS);
     let _ = ratatui::crossterm::terminal::disable_raw_mode();
-    std::process::exit(TERMINATED);
+    std::process::exit(i32::from(exit.number()));
 }
 
 #[cfg(test)]
