@@ -70,7 +70,7 @@ pub(crate) fn a_busy_loop_is_noticed(machine: &Machine) -> Outcome {
         )?
         .ok()?;
     let told = screen.read_until("fairshare resize --cpu 1")?;
-    machine.root("pkill -KILL -u alice timeout; pkill -KILL -u alice sh || true")?;
+    machine.root("pkill -KILL -u alice -x timeout; pkill -KILL -u alice -x sh")?;
     assert!(told.contains("your processes were held back"), "{told:?}");
     assert!(told.contains("the limit of 0.9 CPUs"), "{told:?}");
     let why = alice.run("fairshare why")?.ok()?;
