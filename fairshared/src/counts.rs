@@ -30,7 +30,6 @@ pub(crate) enum Wrong {
     /// The snapshot could not be written.
     SnapshotWrite,
     /// A record of the history was given up.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no history is kept yet"))]
     HistoryDrop,
 }
 
@@ -133,12 +132,18 @@ impl Counts {
 
     /// Something went wrong.
     pub(crate) fn error(&self, what: Wrong) {
-        one_more(match what {
+        self.errors(what, 1);
+    }
+
+    /// Something went wrong so many times.
+    pub(crate) fn errors(&self, what: Wrong, times: u64) {
+        let count = match what {
             Wrong::NotEnforced => &self.not_enforced,
             Wrong::BusLost => &self.bus_lost,
             Wrong::SnapshotWrite => &self.snapshot_write,
             Wrong::HistoryDrop => &self.history_drop,
-        });
+        };
+        count.fetch_add(times, Ordering::Relaxed);
     }
 
     /// The counts as they are told, with the daemon's version; what they do not say is as in an
@@ -266,7 +271,7 @@ mod tests {
         for _ in 0..3 {
             counts.error(Wrong::SnapshotWrite);
         }
-        counts.error(Wrong::HistoryDrop);
+        counts.errors(Wrong::HistoryDrop, 4);
         let errors = counts.told().errors;
         assert_eq!(
             errors,
@@ -275,7 +280,7 @@ mod tests {
                 systemd_call: 1,
                 bus_lost: 2,
                 snapshot_write: 3,
-                history_drop: 1,
+                history_drop: 4,
             }
         );
     }

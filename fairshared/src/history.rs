@@ -27,6 +27,7 @@ pub(crate) use self::reading::{Counted, Reading};
 pub(crate) use self::recent::Recent;
 use self::recent::Recently;
 use crate::clock;
+use crate::counts::{COUNTS, Wrong};
 
 /// How much may wait to be written: a storm of a thousand incidents in a second is written as fast
 /// as it comes, on a disk that is well.
@@ -215,11 +216,12 @@ impl History {
         question: impl FnOnce(&mut Keeper) -> R + Send + 'static,
     ) -> Option<R> {
         let asking = async {
-            let _permit = self.questions.acquire().await.ok()?;
+            let permit = Arc::clone(&self.questions).acquire_owned().await.ok()?;
             let (answer, answered) = oneshot::channel();
             let question = Work::Question(Box::new(move |keeper| {
-                // Who asked may have gone.
+                // Who asked may have gone; the question had its place in the queue all the same.
                 let _ = answer.send(question(keeper));
+                drop(permit);
             }));
             self.sender.as_ref()?.try_send(question).ok()?;
             answered.await.ok()
@@ -232,6 +234,7 @@ impl Shared {
     /// Counts what is not kept. The log hears of the first, and of the first after it went well.
     pub(super) fn lose(&self, count: u64) {
         self.lost.fetch_add(count, Ordering::Relaxed);
+        COUNTS.errors(Wrong::HistoryDrop, count);
         let told = self.told_of_loss.lock();
         let mut told = told.unwrap_or_else(PoisonError::into_inner);
         if !*told {

@@ -121,6 +121,44 @@ async fn a_file_of_a_later_version_or_a_broken_one_is_put_aside() {
     }
 }
 
+/// Has the keeper wait until what is returned is dropped, as a disk that hangs does.
+async fn hang(history: &History) -> SyncSender<()> {
+    let (goes_on, waits) = sync_channel(0);
+    let (hangs, is_hanging) = oneshot::channel();
+    let asking = history.ask(move |_| {
+        let _ = hangs.send(());
+        let _ = waits.recv();
+    });
+    tokio::select! {
+        _ = asking => panic!("it does not hang"),
+        hanging = is_hanging => hanging.unwrap(),
+    }
+    goes_on
+}
+
+#[tokio::test]
+async fn questions_that_nobody_waits_for_any_more_take_no_room_from_what_is_reported() {
+    let history = History::default();
+    let hanging = hang(&history).await;
+    for _ in 0..2 * QUEUE {
+        let asked = tokio::time::timeout(Duration::ZERO, history.untold(UID, 3));
+        assert!(asked.await.is_err());
+    }
+    let before = COUNTS.told().errors.history_drop;
+    for _ in 0..QUEUE - QUESTIONS {
+        history.record(incident(UID, "kept"), true);
+    }
+    assert_eq!(history.shared.lost.load(Ordering::Relaxed), 0);
+    for _ in 0..2 * QUESTIONS {
+        history.record(incident(UID, "lost"), true);
+    }
+    let lost = history.shared.lost.load(Ordering::Relaxed);
+    assert!(lost >= 4, "{lost}");
+    assert!(COUNTS.told().errors.history_drop >= before + lost);
+    drop(hanging);
+    assert_eq!(texts(&history, UID).await.len(), 256, "it answers again");
+}
+
 /// A Tuesday, in seconds since 1970.
 const WALL: u64 = 1_795_500_000;
 const DAY: u64 = 86_400;
