@@ -10,20 +10,20 @@ use std::time::Duration;
 
 use fairshare_core::ledger::Leader;
 use fairshare_protocol::Incident;
+use tokio::task::JoinSet;
 use tracing::debug;
 
 use super::Operations;
 use super::incident_words::cut;
 use super::incidents::seconds_since_1970;
 use crate::enforcement::Enforcement;
+use crate::history::Untold;
 use crate::leader::Process;
 
 /// The most incidents that a login tells, in a line each.
 pub(super) const MOST_NOTICES: usize = 3;
 /// The longest line, in characters.
 const LONGEST_NOTICE: usize = 240;
-/// How long a login waits for the history, and no longer than a quarter of its client's patience.
-const HISTORY_PATIENCE: Duration = Duration::from_millis(100);
 /// When it is looked whether the login has a terminal, after the last look. Nothing tells of that,
 /// and only a login that was told something is looked at.
 const LOOKS: [Duration; 6] = [
@@ -39,22 +39,31 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
+/// The history's answer to what a user has missed, which may be there or not. Nobody is asked any
+/// more when it is dropped.
+pub(super) struct Missed(JoinSet<Untold>);
+
 impl<E: Enforcement> Operations<E> {
+    /// Begins to ask the history what a user has missed, while the login's limits are set.
+    pub(super) fn ask_what_was_missed(&self, uid: u32) -> Missed {
+        let history = self.history.clone();
+        let mut asking = JoinSet::new();
+        asking.spawn(async move { history.untold(uid, MOST_NOTICES).await });
+        Missed(asking)
+    }
+
     /// The lines that tell a user what they have missed; none where nothing was missed, or the
-    /// history does not say in time.
-    pub(super) async fn notices(
+    /// history has not said it by now: the login does not wait for it, and the next one tells it.
+    pub(super) fn notices(
         self: &Arc<Self>,
         uid: u32,
         leader: Leader,
-        client_waits: Option<Duration>,
+        Missed(mut asking): Missed,
     ) -> Vec<String> {
-        let patience = client_waits.map_or(HISTORY_PATIENCE, |waits| waits / 4);
-        let untold = self.history.untold(uid, MOST_NOTICES);
-        let patience = patience.min(HISTORY_PATIENCE);
-        let Ok(untold) = tokio::time::timeout(patience, untold).await else {
+        let Some(Ok(untold)) = asking.try_join_next() else {
             debug!(
                 uid,
-                "the history does not say in time what was missed, ignoring"
+                "the history has not said by now what was missed, ignoring"
             );
             return Vec::new();
         };

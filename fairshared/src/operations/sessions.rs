@@ -40,6 +40,8 @@ impl<E: Enforcement> Operations<E> {
                 return Reply::error(ErrorCode::InvalidValue, format!("No such leader: {error}"));
             }
         };
+        // As early as can be: what has come when the limits are set is told, and not waited for.
+        let missed = open.notices.then(|| self.ask_what_was_missed(uid));
         let mut place = process.place(uid, &self.enforcement.slice(uid));
         if let Place::InOther(other) = place {
             return ignored(
@@ -103,15 +105,12 @@ impl<E: Enforcement> Operations<E> {
             Ok(applied) => {
                 decision(Verdict::Granted).log();
                 let allocation = figures_that_hold(limits.allocation, &applied.enforced);
-                let notices = if open.notices && !opened.again {
-                    self.notices(uid, leader, client_waits).await
-                } else {
-                    Vec::new()
-                };
+                let missed = missed.filter(|_| !opened.again);
+                let notices = missed.map(|missed| self.notices(uid, leader, missed));
                 Reply::SessionOpened(SessionOpened {
                     session,
                     allocation,
-                    notices,
+                    notices: notices.unwrap_or_default(),
                     environment: variables.values(allocation.cpu),
                 })
             }

@@ -21,7 +21,13 @@ async fn incidents(world: &World, caller: u32) -> IncidentsInfo {
 /// What a login is told that can show it.
 async fn notices(world: &World) -> Vec<String> {
     let leader = crate::leader::Process::look(world.leader()).unwrap().leader;
-    world.operations.notices(UID, leader, None).await
+    let missed = world.operations.ask_what_was_missed(UID);
+    // The history answers one after the other: behind these that is there.
+    for _ in 0..3 {
+        world.operations.history.untold(UID, 0).await;
+        tokio::task::yield_now().await;
+    }
+    world.operations.notices(UID, leader, missed)
 }
 
 fn killed(command: &str) -> Finding {
@@ -110,6 +116,21 @@ async fn what_reached_no_terminal_is_missed_until_its_user_asks() {
     assert_eq!(notices(&world).await.len(), 4);
     incidents(&world, UID).await;
     assert_eq!(notices(&world).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_login_does_not_wait_for_a_history_that_hangs() {
+    let world = World::new(POLICY);
+    world.open(UID).await;
+    world
+        .operations
+        .found_and_told(killed("R"), Told::On(0))
+        .await;
+    let leader = crate::leader::Process::look(world.leader()).unwrap().leader;
+    let missed = world.operations.ask_what_was_missed(UID);
+    // Nothing has been asked yet: as where no answer comes.
+    assert_eq!(world.operations.notices(UID, leader, missed), [""; 0]);
+    assert_ne!(notices(&world).await, [""; 0], "the next login tells it");
 }
 
 #[tokio::test]
