@@ -2,26 +2,18 @@
 
 use std::time::Duration;
 
-use fairshare_protocol::{Allocation, IncidentProcess, MemorySize, Wish};
+use fairshare_protocol::{Allocation, MemorySize, Wish};
 
 /// A user and what has happened to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     pub(crate) uid: u32,
     pub(crate) what: What,
-    /// The user's largest processes at that moment, the largest first. Empty where they say
-    /// nothing about it.
-    pub(crate) processes: Vec<IncidentProcess>,
 }
 
 impl Finding {
-    /// One about which the user's processes say nothing.
-    pub(crate) fn bare(uid: u32, what: What) -> Self {
-        Self {
-            uid,
-            what,
-            processes: Vec::new(),
-        }
+    pub(crate) fn new(uid: u32, what: What) -> Self {
+        Self { uid, what }
     }
 }
 

@@ -41,9 +41,9 @@ pub(crate) struct Process {
 /// The processes that hold most memory, the largest first, at most `most`.
 ///
 /// Of a slice with very many cgroups or processes not all are looked at: a fork bomb must not cost the
-/// daemon its time. It answers at once, without letting others run.
-pub(crate) fn largest(slice: &SliceCgroup, most: usize) -> Vec<IncidentProcess> {
-    largest_in(Path::new(PROC), slice, most)
+/// daemon its time. Others run in between.
+pub(crate) async fn largest(slice: &SliceCgroup, most: usize) -> Vec<IncidentProcess> {
+    largest_in(Path::new(PROC), slice, most).await
 }
 
 /// The processes of a slice, the largest first, and how many there are.
@@ -94,11 +94,13 @@ async fn all_in(proc: &Path, slice: &SliceCgroup, most: usize) -> Found {
     found
 }
 
-fn largest_in(proc: &Path, slice: &SliceCgroup, most: usize) -> Vec<IncidentProcess> {
+async fn largest_in(proc: &Path, slice: &SliceCgroup, most: usize) -> Vec<IncidentProcess> {
+    let mut pace = Pace::default();
     let mut walk = slice.walk(MOST_CGROUPS);
     let mut found = Vec::new();
     let mut looked = 0;
     for _ in 0..MOST_STEPS {
+        pace.step().await;
         let mut cgroup = match walk.step(|_| false) {
             None => break,
             Some(Step::Looked) => continue,
@@ -107,6 +109,7 @@ fn largest_in(proc: &Path, slice: &SliceCgroup, most: usize) -> Vec<IncidentProc
         while looked < MOST_PROCESSES
             && let Some(pid) = cgroup.next_process()
         {
+            pace.step().await;
             looked += 1;
             found.extend(Process::read(proc, pid));
         }
@@ -198,8 +201,8 @@ mod tests {
                 .unwrap()
         }
 
-        fn largest(&self, most: usize) -> Vec<IncidentProcess> {
-            largest_in(&self.0.path().join("proc"), &self.slice(), most)
+        async fn largest(&self, most: usize) -> Vec<IncidentProcess> {
+            largest_in(&self.0.path().join("proc"), &self.slice(), most).await
         }
 
         async fn all(&self, most: usize) -> Found {
@@ -207,8 +210,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_largest_come_first_from_all_cgroups_below() {
+    #[tokio::test]
+    async fn the_largest_come_first_from_all_cgroups_below() {
         let tree = Tree::new();
         tree.cgroup("session-1.scope", &[11, 12, 99]);
         tree.cgroup("user@1000.service/app.slice/x.service", &[13]);
@@ -216,12 +219,12 @@ mod tests {
         tree.process(12, b"a) R 9 (b\n\xff", 300);
         tree.process(13, b"python3", 200);
         let page = u64::try_from(rustix::param::page_size()).unwrap();
-        let found = tree.largest(2);
+        let found = tree.largest(2).await;
         let told = |one: &IncidentProcess| (one.pid, one.mem.bytes() / page, one.cpu_s);
         let told: Vec<_> = found.iter().map(told).collect();
         assert_eq!(told, [(12, 300, 2), (13, 200, 2)]);
         assert_eq!(found[0].command, "a) R 9 (b\n\u{fffd}");
-        assert_eq!(tree.largest(9).len(), 3, "99 is gone");
+        assert_eq!(tree.largest(9).await.len(), 3, "99 is gone");
     }
 
     #[tokio::test]
@@ -240,7 +243,7 @@ mod tests {
         assert_eq!(all.processes[0].pid, 300);
         assert!(all.cut, "{} are too many", pids.len());
         let begin = Instant::now();
-        let found = tree.largest(MOST_PROCESSES * 2);
+        let found = tree.largest(MOST_PROCESSES * 2).await;
         // Some 5 ms; more is let pass on a machine that has other things to do.
         assert!(begin.elapsed() < Duration::from_millis(500));
         assert!(found.len() <= MOST_PROCESSES, "{}", found.len());

@@ -18,7 +18,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, warn};
 
@@ -30,7 +29,6 @@ use self::triggers::Triggers;
 use crate::cgroup::SliceCgroup;
 use crate::finding::{Finding, Victim, What};
 use crate::kernel_file;
-use crate::processes;
 
 /// After the first event the rest of what belongs together is waited for: the kernel counts a kill
 /// before it logs it.
@@ -40,8 +38,6 @@ const REST: Duration = Duration::from_secs(1);
 /// Findings that wait to be told. What does not fit is found again at the next look, with what has
 /// come since.
 const WAITING: usize = 256;
-/// Processes that a finding names.
-const LARGEST: usize = 5;
 
 /// Watches users' slices. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -328,7 +324,7 @@ impl Watch {
             let kills = counts.kills_since(&user.told);
             if kills > 0 {
                 let victim = largest_victim(&killed, uid, &hit);
-                if user.tell(uid, What::OomKill { victim, kills }, sender) {
+                if tell(uid, What::OomKill { victim, kills }, sender) {
                     user.told.kills = counts.kills;
                     user.told.out_of_memory = counts.out_of_memory;
                 } else {
@@ -340,7 +336,7 @@ impl Watch {
             }
             let refused = counts.refused.saturating_sub(user.told.refused);
             if refused > 0 {
-                if user.tell(uid, What::TasksLimit { refused }, sender) {
+                if tell(uid, What::TasksLimit { refused }, sender) {
                     user.told.refused = counts.refused;
                 } else {
                     left.insert(uid);
@@ -386,7 +382,7 @@ impl Watch {
                 }
                 if let Judged::Told(what) = strain.judge(&user.slice) {
                     // What does not fit is found again: the strain goes on, or was none.
-                    if !user.tell(uid, what, sender)
+                    if !tell(uid, what, sender)
                         && let Some(strain) = user.strains.get_mut(at)
                     {
                         strain.forget();
@@ -407,21 +403,11 @@ impl User {
         }
         counts
     }
+}
 
-    /// Whether it was taken.
-    fn tell(&self, uid: u32, what: What, sender: &mpsc::Sender<Finding>) -> bool {
-        // Only what is sent is worth the look at the processes.
-        let place = match sender.try_reserve() {
-            Ok(place) => place,
-            Err(TrySendError::Full(()) | TrySendError::Closed(())) => return false,
-        };
-        place.send(Finding {
-            uid,
-            what,
-            processes: processes::largest(&self.slice, LARGEST),
-        });
-        true
-    }
+/// Whether it was taken.
+fn tell(uid: u32, what: What, sender: &mpsc::Sender<Finding>) -> bool {
+    sender.try_send(Finding::new(uid, what)).is_ok()
 }
 
 impl Counts {

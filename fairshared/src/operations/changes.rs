@@ -258,7 +258,7 @@ impl<E: Enforcement> Operations<E> {
                 sentence: reply.error.clone(),
             };
             // The reply tells.
-            let finding = Finding::bare(order.uid, what);
+            let finding = Finding::new(order.uid, what);
             self.found_and_told(finding, Told::On(1)).await;
         }
         if named {
@@ -287,7 +287,7 @@ impl<E: Enforcement> Operations<E> {
             if now.cpu < grant.cpu || now.mem < grant.mem || now.tasks < grant.tasks {
                 let why = "an administrator has taken your grant, or a part of it".to_owned();
                 let what = What::Reclaimed { why, grant, now };
-                self.found_and_told(Finding::bare(uid, what), told).await;
+                self.found_and_told(Finding::new(uid, what), told).await;
             }
         }
     }

@@ -124,7 +124,7 @@ impl<E: Enforcement> Operations<E> {
                     now,
                 },
             };
-            self.found_and_told(Finding::bare(uid, what), told).await;
+            self.found_and_told(Finding::new(uid, what), told).await;
         }
     }
 
@@ -213,7 +213,7 @@ impl<E: Enforcement> Operations<E> {
                 wish: Wish::default(),
                 sentence: why,
             };
-            self.found_and_told(Finding::bare(uid, what), told).await;
+            self.found_and_told(Finding::new(uid, what), told).await;
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fairshare_protocol::{Incident, IncidentKind, Incidents, IncidentsInfo, MAX_INCIDENTS, Reply};
+use fairshare_protocol::{
+    Incident, IncidentKind, IncidentProcess, Incidents, IncidentsInfo, MAX_INCIDENTS, Reply,
+};
 use tracing::{debug, info};
 
 use super::Operations;
@@ -12,6 +14,7 @@ use crate::clock;
 use crate::counts::COUNTS;
 use crate::enforcement::Enforcement;
 use crate::finding::{Finding, What};
+use crate::processes;
 use crate::terminal::Told;
 use crate::watch::Watch;
 
@@ -72,14 +75,22 @@ impl<E: Enforcement> Operations<E> {
             text: words.text,
             advice: words.advice,
             limit: words.limit,
-            processes: finding.processes,
+            processes: self.to_blame(uid, kind).await,
             times: None,
         };
         self.keep(incident, like, told);
     }
 
+    /// A user's largest processes, where they say something about it. Asked for only where an
+    /// incident begins: it is by far the longest part of it.
+    async fn to_blame(&self, uid: u32, kind: IncidentKind) -> Vec<IncidentProcess> {
+        match self.enforcement.look(uid) {
+            Some(slice) if goes_on(kind) => processes::largest(&slice, MOST_PROCESSES).await,
+            _ => Vec::new(),
+        }
+    }
+
     fn keep(&self, mut incident: Incident, like: Like, told: Told) {
-        incident.processes.truncate(MOST_PROCESSES);
         let (uid, incident_kind) = (incident.uid, incident.kind.name());
         let terminals = match told {
             Told::On(terminals) => terminals,

@@ -128,7 +128,7 @@ impl<E: Enforcement> Operations<E> {
         let mut findings = Vec::with_capacity(count);
         for (uid, change) in changes {
             let (from, to) = (change.from, change.to());
-            findings.push(Finding::bare(uid, What::PolicyChanged { from, to }));
+            findings.push(Finding::new(uid, What::PolicyChanged { from, to }));
             Decision::new("reload", Verdict::Granted, uid)
                 .by(0)
                 .from(change.from)

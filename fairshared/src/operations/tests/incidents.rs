@@ -36,7 +36,7 @@ fn killed(command: &str) -> Finding {
         command: command.to_owned(),
         held: "900M".parse().unwrap(),
     };
-    Finding::bare(
+    Finding::new(
         UID,
         What::OomKill {
             victim: Some(victim),
@@ -96,7 +96,7 @@ async fn what_reached_no_terminal_is_missed_until_its_user_asks() {
             wish: Wish::default(),
             sentence,
         };
-        let finding = Finding::bare(UID, what);
+        let finding = Finding::new(UID, what);
         let told = if wanted == 5 {
             Told::On(1)
         } else {
