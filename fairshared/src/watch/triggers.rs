@@ -6,14 +6,16 @@
 //! a thread waits for the set itself.
 //!
 //! A trigger is told of once and is then to be dropped: that of a cgroup that has gone would tell for
-//! ever.
+//! ever. To drop it the kernel waits until no CPU uses it any more, some 10 ms, and all users' may fire
+//! at once: a second thread does that.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc as threads;
 use std::thread;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -24,17 +26,23 @@ use tokio::sync::mpsc;
 const ROOM: usize = 64;
 /// Events that wait for the daemon; the thread waits with the others.
 const WAITING: usize = 256;
-/// The thread's stack, in bytes. It calls two functions.
+/// Triggers that wait to be dropped. More are dropped by the daemon's own thread.
+const DROPPED: usize = 1024;
+/// A thread's stack, in bytes. It calls two functions.
 const STACK: usize = 64 << 10;
 
 /// The set of triggers.
 #[derive(Clone, Debug)]
-pub(super) struct Triggers(Arc<OwnedFd>);
+pub(super) struct Triggers {
+    set: Arc<OwnedFd>,
+    dropped: threads::SyncSender<OwnedFd>,
+}
 
 /// A trigger, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Trigger {
-    _file: File,
+    file: Option<OwnedFd>,
+    dropped: threads::SyncSender<OwnedFd>,
 }
 
 impl Triggers {
@@ -47,7 +55,12 @@ impl Triggers {
             .name("pressure".to_owned())
             .stack_size(STACK)
             .spawn(move || tell(&of_thread, &sender))?;
-        Ok((Self(set), fired))
+        let (dropped, files) = threads::sync_channel(DROPPED);
+        thread::Builder::new()
+            .name("pressure-end".to_owned())
+            .stack_size(STACK)
+            .spawn(move || files.into_iter().for_each(drop))?;
+        Ok((Self { set, dropped }, fired))
     }
 
     /// Has the kernel tell when what `trigger` says comes about in this pressure file.
@@ -61,13 +74,29 @@ impl Triggers {
         // The kernel takes the end of the text for the end of a string.
         file.write_all(format!("{trigger}\0").as_bytes())?;
         self.add(&file, key)?;
-        Ok(Trigger { _file: file })
+        Ok(self.trigger(file.into()))
     }
 
     fn add(&self, file: impl AsFd, key: u64) -> io::Result<()> {
         let flags = EventFlags::PRI | EventFlags::ONESHOT;
-        epoll::add(&*self.0, file, EventData::new_u64(key), flags)?;
+        epoll::add(&*self.set, file, EventData::new_u64(key), flags)?;
         Ok(())
+    }
+
+    fn trigger(&self, file: OwnedFd) -> Trigger {
+        Trigger {
+            file: Some(file),
+            dropped: self.dropped.clone(),
+        }
+    }
+}
+
+impl Drop for Trigger {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            // What does not fit, or finds nobody, comes back and is dropped here.
+            let _ = self.dropped.try_send(file);
+        }
     }
 }
 
@@ -112,6 +141,24 @@ mod tests {
         urgent();
         let again = tokio::time::timeout(Duration::from_millis(50), fired.recv());
         assert!(again.await.is_err(), "it is for its owner to drop");
+    }
+
+    /// The close of a socket that is to linger waits, as that of a trigger does.
+    #[tokio::test]
+    async fn who_drops_a_trigger_does_not_wait_for_the_kernel() {
+        const LINGERS: Duration = Duration::from_secs(1);
+        let (set, _fired) = Triggers::start().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut sender = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (receiver, _) = listener.accept().unwrap();
+        sender.set_nonblocking(true).unwrap();
+        while sender.write(&[0; 65_536]).is_ok() {}
+        sender.set_nonblocking(false).unwrap();
+        rustix::net::sockopt::set_socket_linger(&sender, Some(LINGERS)).unwrap();
+        let begin = std::time::Instant::now();
+        drop(set.trigger(sender.into()));
+        assert!(begin.elapsed() < LINGERS / 2);
+        drop(receiver);
     }
 
     #[test]
