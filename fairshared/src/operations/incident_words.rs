@@ -177,7 +177,15 @@ fn cpu(share: u32, over: Duration, account: Option<&Account>) -> Words {
         advice: None,
         limit: wish,
     }
-    .with_more(has < max, "--cpu", &double.min(max), &max)
+    .with_more(
+        has < max,
+        "--cpu",
+        &double.min(max),
+        &Wish {
+            cpu: Some(max),
+            ..Wish::default()
+        },
+    )
 }
 
 fn tasks(refused: u64, account: Option<&Account>) -> Words {
@@ -203,7 +211,15 @@ fn tasks(refused: u64, account: Option<&Account>) -> Words {
             ..Wish::default()
         },
     }
-    .with_more(has < max, "--tasks", &double.min(max), &max)
+    .with_more(
+        has < max,
+        "--tasks",
+        &double.min(max),
+        &Wish {
+            tasks: Some(max),
+            ..Wish::default()
+        },
+    )
 }
 
 impl Words {

@@ -64,6 +64,25 @@ async fn a_killed_process_is_told_with_the_limit_and_what_may_be_had() {
 }
 
 #[tokio::test]
+async fn a_figure_has_its_unit() {
+    let world = World::new(POLICY);
+    world.open(UID).await;
+    let over = std::time::Duration::from_secs(60);
+    for what in [
+        What::CpuThrottled { share: 8500, over },
+        What::TasksLimit { refused: 3 },
+    ] {
+        world.operations.found(Finding::bare(UID, what)).await;
+    }
+    let info = incidents(&world, 0).await;
+    for (one, unit) in info.incidents.iter().zip([" tasks.", " CPUs."]) {
+        assert!(one.text.contains("You may have up to "), "{}", one.text);
+        assert!(one.text.ends_with(unit), "{}", one.text);
+    }
+    assert_eq!(info.incidents.len(), 2);
+}
+
+#[tokio::test]
 async fn whoever_has_all_that_policy_gives_is_shown_what_uses_it() {
     let world = World::new(POLICY);
     world.open(UID).await;
