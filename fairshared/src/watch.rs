@@ -13,17 +13,18 @@ mod strain;
 mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{error, warn};
 
 use self::kernel_log::{KernelLog, Killed};
 use self::leaves::Leaves;
-use self::marks::{Event, Marks};
+use self::marks::{Change, Event, Marks};
 use self::strain::{Judged, Strain, Strained};
 use self::triggers::Triggers;
 use crate::cgroup::SliceCgroup;
@@ -35,6 +36,9 @@ use crate::kernel_file;
 const SETTLE: Duration = Duration::from_millis(50);
 /// The least time between two looks.
 const REST: Duration = Duration::from_secs(1);
+/// How often events are taken for one look: together as many as the kernel keeps unless told otherwise
+/// (`fs.inotify.max_queued_events`). More are left to the next look.
+const MOST_TAKES: usize = 16_384 / marks::MOST_EVENTS;
 /// Findings that wait to be told. What does not fit is found again at the next look, with what has
 /// come since.
 const WAITING: usize = 256;
@@ -66,7 +70,10 @@ struct User {
     slice: SliceCgroup,
     marks: Vec<i32>,
     leaves: Option<Leaves>,
-    told: Counts,
+    /// `None` until they could be read.
+    told: Option<Counts>,
+    /// How often there was nothing left but to kill when a look found no kill of it.
+    owed: u64,
     strains: [Strain; 2],
 }
 
@@ -130,6 +137,7 @@ impl Watch {
         state.marks.extend(all.into_iter().map(|mark| (mark, uid)));
         let mut user = User {
             told: Counts::of(&slice),
+            owed: 0,
             slice,
             marks: of_user,
             leaves,
@@ -222,7 +230,7 @@ impl Watch {
             while let Ok(key) = fired.try_recv() {
                 keys.push(key);
             }
-            match self.take_marks(&mut changed) {
+            match self.take_marks(&mut changed).await {
                 Ok(()) => {}
                 Err(error) => {
                     error!("cannot watch cgroups any more: {error}");
@@ -231,7 +239,7 @@ impl Watch {
             }
             self.begin_strains(&keys);
             // What could not be sent stays for the next look.
-            changed = self.look_at(&changed, &sender);
+            changed = self.look_at(&changed, &sender).await;
             self.judge_strains(&sender);
             sleep(REST).await;
         }
@@ -243,69 +251,105 @@ impl Watch {
         strains.filter_map(Strain::due).min()
     }
 
-    async fn marks_changed(&self) -> std::io::Result<()> {
+    async fn marks_changed(&self) -> io::Result<()> {
         match &self.0.marks {
             Some(marks) => marks.changed().await,
             None => std::future::pending().await,
         }
     }
 
-    /// Adds the users in whose slices something has changed.
-    fn take_marks(&self, changed: &mut BTreeSet<u32>) -> std::io::Result<()> {
+    /// Adds the users in whose slices something has changed. Others run in between: one user can make
+    /// and remove cgroups by the thousand.
+    async fn take_marks(&self, changed: &mut BTreeSet<u32>) -> io::Result<()> {
         let Some(marks) = &self.0.marks else {
             return Ok(());
         };
-        let events = marks.take()?;
-        let mut state = self.state();
-        let State {
-            users,
-            marks: owners,
-            ..
-        } = &mut *state;
-        for event in events {
-            match event {
-                Event::Lost => {
-                    for (uid, user) in users.iter_mut() {
-                        changed.insert(*uid);
-                        if let Some(leaves) = &mut user.leaves {
-                            let began = leaves.look_again(marks);
-                            owners.extend(began.into_iter().map(|mark| (mark, *uid)));
-                        }
-                    }
-                }
-                Event::At(mark, name, change) => {
-                    let Some(&uid) = owners.get(&mark) else {
-                        continue;
-                    };
-                    let Some(user) = users.get_mut(&uid) else {
-                        continue;
-                    };
-                    changed.insert(uid);
-                    if let Some(leaves) = &mut user.leaves {
-                        let moved = leaves.heard(mark, Path::new(&name), change, marks);
-                        for gone in moved.gone {
-                            owners.remove(&gone);
-                        }
-                        owners.extend(moved.came.into_iter().map(|mark| (mark, uid)));
-                    }
-                }
+        let mut moved = BTreeSet::new();
+        for _ in 0..MOST_TAKES {
+            let (events, all) = marks.take()?;
+            self.sort_out(&events, changed, &mut moved);
+            if all {
+                break;
             }
+            yield_now().await;
+        }
+        for uid in moved {
+            self.look_at_leaves(uid, marks);
+            yield_now().await;
         }
         Ok(())
     }
 
-    /// Tells what has happened to these users; those of whom it could not be told are returned.
-    fn look_at(&self, changed: &BTreeSet<u32>, sender: &mpsc::Sender<Finding>) -> BTreeSet<u32> {
+    /// Whose events these are, and in whose slices cgroups came or went.
+    fn sort_out(&self, events: &[Event], changed: &mut BTreeSet<u32>, moved: &mut BTreeSet<u32>) {
         let mut state = self.state();
-        let mut now = BTreeMap::new();
-        for uid in changed {
-            if let Some(user) = state.users.get_mut(uid) {
-                now.insert(*uid, user.count());
+        for event in events {
+            match *event {
+                Event::Lost => {
+                    changed.extend(state.users.keys());
+                    moved.extend(state.users.keys());
+                }
+                Event::At(mark, Change::Ended) => {
+                    state.marks.remove(&mark);
+                }
+                Event::At(mark, change) => {
+                    if let Some(&uid) = state.marks.get(&mark) {
+                        changed.insert(uid);
+                        if change == Change::Moved {
+                            moved.insert(uid);
+                        }
+                    }
+                }
             }
         }
+    }
+
+    fn look_at_leaves(&self, uid: u32, marks: &Marks) {
+        let mut state = self.state();
+        let user = state.users.get_mut(&uid);
+        let Some(leaves) = user.and_then(|user| user.leaves.as_mut()) else {
+            return;
+        };
+        let moved = leaves.look_again(marks);
+        for gone in moved.gone {
+            state.marks.remove(&gone);
+        }
+        let came = moved.came.into_iter().map(|mark| (mark, uid));
+        state.marks.extend(came);
+    }
+
+    /// Tells what has happened to these users; those of whom it could not be told are returned.
+    async fn look_at(
+        &self,
+        changed: &BTreeSet<u32>,
+        sender: &mpsc::Sender<Finding>,
+    ) -> BTreeSet<u32> {
+        let mut now = BTreeMap::new();
+        let mut left = BTreeSet::new();
+        for uid in changed {
+            let counted = self.state().users.get_mut(uid).map(User::count);
+            match counted {
+                Some((inode, Some(counts))) => {
+                    now.insert(*uid, (inode, counts));
+                }
+                // No descriptor was left, say.
+                Some((_, None)) => {
+                    left.insert(*uid);
+                }
+                None => {}
+            }
+            yield_now().await;
+        }
+        let mut state = self.state();
+        // A slice that came again meanwhile has counts of its own.
+        let is_same = |(uid, (inode, counts))| {
+            let user = state.users.get(&uid)?;
+            (user.slice.inode() == inode).then_some((uid, counts))
+        };
+        let now: BTreeMap<u32, Counts> = now.into_iter().filter_map(is_same).collect();
         let killed_of = |uid: &u32, counts: &Counts| {
-            let told = state.users.get(uid).map_or(*counts, |user| user.told);
-            counts.kills_since(&told)
+            let told = state.users.get(uid).and_then(|user| user.told);
+            counts.kills_since(&told.unwrap_or(*counts))
         };
         let hit: Vec<u32> = now
             .iter()
@@ -316,28 +360,30 @@ impl Watch {
             Some(log) if !hit.is_empty() => log.killed(),
             _ => Vec::new(),
         };
-        let mut left = BTreeSet::new();
         for (uid, counts) in now {
             let Some(user) = state.users.get_mut(&uid) else {
                 continue;
             };
-            let kills = counts.kills_since(&user.told);
+            let Some(told) = &mut user.told else {
+                user.told = Some(counts);
+                continue;
+            };
+            let kills = counts.kills_since(told);
             if kills > 0 {
                 let victim = largest_victim(&killed, uid, &hit);
                 if tell(uid, What::OomKill { victim, kills }, sender) {
-                    user.told.kills = counts.kills;
-                    user.told.out_of_memory = counts.out_of_memory;
+                    told.kills = counts.kills;
+                    told.out_of_memory = counts.out_of_memory;
                 } else {
                     left.insert(uid);
                 }
-            } else {
-                // Killed by a limit below the slice's, or because the machine had none left.
-                user.told.kills = counts.kills;
+            } else if told.without_kill(&counts, &mut user.owed) {
+                left.insert(uid);
             }
-            let refused = counts.refused.saturating_sub(user.told.refused);
+            let refused = counts.refused.saturating_sub(told.refused);
             if refused > 0 {
                 if tell(uid, What::TasksLimit { refused }, sender) {
-                    user.told.refused = counts.refused;
+                    told.refused = counts.refused;
                 } else {
                     left.insert(uid);
                 }
@@ -396,12 +442,13 @@ impl Watch {
 }
 
 impl User {
-    fn count(&mut self) -> Counts {
+    /// The counts of which slice: `None` where they cannot be read now.
+    fn count(&mut self) -> (u64, Option<Counts>) {
         let mut counts = Counts::of(&self.slice);
-        if let Some(leaves) = &mut self.leaves {
+        if let (Some(counts), Some(leaves)) = (&mut counts, &mut self.leaves) {
             counts.refused = leaves.refused();
         }
-        counts
+        (self.slice.inode(), counts)
     }
 }
 
@@ -411,18 +458,36 @@ fn tell(uid: u32, what: What, sender: &mpsc::Sender<Finding>) -> bool {
 }
 
 impl Counts {
-    fn of(slice: &SliceCgroup) -> Self {
-        let read = |name: &str| kernel_file::read(&slice.file(name)).ok();
-        let count =
-            |text: &Option<String>, key| text.as_deref().and_then(|text| counts::value(text, key));
-        let all = read("memory.events");
-        let own = read("memory.events.local");
-        let kills = count(&all, "oom_kill").unwrap_or_default();
-        Self {
+    /// `None` where they cannot be read: what is taken for nothing would be told again.
+    fn of(slice: &SliceCgroup) -> Option<Self> {
+        let read = |name: &str| match kernel_file::read(&slice.file(name)) {
+            // This kernel has no such file, or the slice has gone.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Some(String::new()),
+            text => text.ok(),
+        };
+        let all = read("memory.events")?;
+        let own = read("memory.events.local")?;
+        let tasks = read("pids.events.local")?;
+        let kills = counts::value(&all, "oom_kill").unwrap_or_default();
+        Some(Self {
             kills,
-            out_of_memory: count(&own, "oom").unwrap_or(kills),
-            refused: count(&read("pids.events.local"), "max").unwrap_or_default(),
+            out_of_memory: counts::value(&own, "oom").unwrap_or(kills),
+            refused: counts::value(&tasks, "max").unwrap_or_default(),
+        })
+    }
+
+    /// A look has found no kill at the slice's own limit: brings up what was told. Returns whether one
+    /// may yet come of what is counted, and another look shall tell; `owed` is that of the last look.
+    fn without_kill(&mut self, now: &Self, owed: &mut u64) -> bool {
+        // Killed by a limit below the slice's, or because the machine had none left.
+        self.kills = now.kills;
+        let before = std::mem::replace(owed, now.out_of_memory);
+        if now.out_of_memory > self.out_of_memory && before != now.out_of_memory {
+            return true;
         }
+        // Nothing could be killed, or a limit below had it killed at the same time.
+        self.out_of_memory = now.out_of_memory;
+        false
     }
 
     /// How many were killed at the slice's own limit since `told`. A kill is counted after its cause.

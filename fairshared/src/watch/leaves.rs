@@ -3,10 +3,11 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::counts;
-use super::marks::{Change, Marks};
+use super::marks::Marks;
 use crate::kernel_file;
 
 /// Cgroups of one user that are watched. A login has about ten.
@@ -24,6 +25,8 @@ pub(super) struct Leaves {
 
 #[derive(Debug)]
 struct Leaf {
+    /// Another cgroup of the same name has another one.
+    inode: u64,
     folder: Option<i32>,
     events: Option<i32>,
     counted: u64,
@@ -50,7 +53,7 @@ impl Leaves {
 
     pub(super) fn marks(&self) -> impl Iterator<Item = i32> {
         let leaves = self.cgroups.values();
-        leaves.flat_map(|leaf| leaf.folder.into_iter().chain(leaf.events))
+        leaves.flat_map(Leaf::marks)
     }
 
     /// How many were refused since the slice was watched.
@@ -63,34 +66,23 @@ impl Leaves {
         self.refused
     }
 
-    /// Events were lost: what is new is found, what is gone is left.
-    pub(super) fn look_again(&mut self, marks: &Marks) -> Vec<i32> {
-        let top = self.top.clone();
-        self.cgroups.retain(|folder, _| folder.is_dir());
-        self.add(&top, marks, false)
-    }
-
-    /// A cgroup came or went below a mark.
-    pub(super) fn heard(&mut self, mark: i32, name: &Path, change: Change, marks: &Marks) -> Moved {
-        let below = |(folder, leaf): (&PathBuf, &Leaf)| {
-            (leaf.folder == Some(mark)).then(|| folder.join(name))
-        };
-        let mut moved = Moved::default();
-        let (Change::Came | Change::Went) = change else {
-            return moved;
-        };
-        let Some(path) = self.cgroups.iter().find_map(below) else {
-            return moved;
-        };
-        if change == Change::Came {
-            moved.came = self.add(&path, marks, false);
-        } else if let Some(leaf) = self.cgroups.remove(&path) {
-            for mark in leaf.folder.into_iter().chain(leaf.events) {
-                marks.remove(mark);
-                moved.gone.push(mark);
+    /// Cgroups came or went: watches those that are new, and no more those that have gone.
+    pub(super) fn look_again(&mut self, marks: &Marks) -> Moved {
+        let mut gone = Vec::new();
+        self.cgroups.retain(|folder, leaf| {
+            let is_there = inode(folder) == Some(leaf.inode);
+            if !is_there {
+                gone.extend(leaf.marks());
             }
+            is_there
+        });
+        // The kernel keeps a cgroup's files for as long as they are marked.
+        for mark in &gone {
+            marks.remove(*mark);
         }
-        moved
+        let top = self.top.clone();
+        let came = self.add(&top, marks, false);
+        Moved { came, gone }
     }
 
     /// Watches a cgroup and those below it. What was counted in one that is found with the slice was
@@ -103,8 +95,13 @@ impl Leaves {
                 if self.cgroups.len() >= MOST {
                     break;
                 }
-                // The mark comes first: what is made between it and the look is seen by both.
+                // Should another one take its name meanwhile, it is found at the next look.
+                let Some(inode) = inode(&folder) else {
+                    continue;
+                };
+                // The marks come first: what is made between them and the look is seen by both.
                 let leaf = Leaf {
+                    inode,
                     folder: marks.folder(&folder).ok(),
                     events: marks.file(&folder.join("pids.events")).ok(),
                     counted: if before {
@@ -113,7 +110,7 @@ impl Leaves {
                         0
                     },
                 };
-                came.extend(leaf.folder.into_iter().chain(leaf.events));
+                came.extend(leaf.marks());
                 self.cgroups.insert(folder.clone(), leaf);
             }
             let entries = fs::read_dir(&folder)
@@ -127,6 +124,17 @@ impl Leaves {
         }
         came
     }
+}
+
+impl Leaf {
+    fn marks(&self) -> impl Iterator<Item = i32> + use<> {
+        self.folder.into_iter().chain(self.events)
+    }
+}
+
+fn inode(folder: &Path) -> Option<u64> {
+    let found = fs::symlink_metadata(folder).ok()?;
+    found.is_dir().then(|| found.ino())
 }
 
 fn counted(folder: &Path) -> Option<u64> {

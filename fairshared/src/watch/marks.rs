@@ -1,11 +1,9 @@
 //! The files and folders of cgroups that the kernel tells of: one inotify descriptor for all users.
 
-use std::ffi::{CStr, OsStr};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
@@ -15,9 +13,8 @@ use crate::descriptor;
 
 /// Bytes of events that are taken at once.
 const ROOM: usize = 4096;
-/// Events of one look: as many as the kernel keeps unless told otherwise
-/// (`fs.inotify.max_queued_events`). More are left to the next look.
-const MOST_EVENTS: usize = 16_384;
+/// Events that are taken in one go: less than a millisecond of them.
+pub(super) const MOST_EVENTS: usize = 1024;
 
 /// What is watched.
 #[derive(Debug)]
@@ -27,7 +24,7 @@ pub(super) struct Marks(AsyncFd<OwnedFd>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A file was changed, or a folder came or went in what this mark is on.
-    At(i32, PathBuf, Change),
+    At(i32, Change),
     /// More happened than the kernel keeps.
     Lost,
 }
@@ -35,8 +32,8 @@ pub(super) enum Event {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Written,
-    Came,
-    Went,
+    /// A folder came or went.
+    Moved,
     /// The mark itself is gone.
     Ended,
 }
@@ -77,15 +74,15 @@ impl Marks {
         }
     }
 
-    /// All that has happened and was not taken before.
-    pub(super) fn take(&self) -> io::Result<Vec<Event>> {
+    /// What has happened and was not taken before, and whether that is all of it.
+    pub(super) fn take(&self) -> io::Result<(Vec<Event>, bool)> {
         let mut events = Vec::new();
         let mut room = [MaybeUninit::uninit(); ROOM];
         let mut reader = Reader::new(self.0.get_ref(), &mut room);
         for _ in 0..MOST_EVENTS {
             let event = match reader.next() {
                 Ok(event) => event,
-                Err(Errno::AGAIN) => break,
+                Err(Errno::AGAIN) => return Ok((events, true)),
                 Err(Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -95,7 +92,7 @@ impl Marks {
                 events.push(event);
             }
         }
-        Ok(events)
+        Ok((events, false))
     }
 }
 
@@ -106,16 +103,12 @@ impl Event {
             return Self::Lost;
         } else if flags.contains(ReadFlags::IGNORED) {
             Change::Ended
-        } else if flags.contains(ReadFlags::CREATE) {
-            Change::Came
-        } else if flags.contains(ReadFlags::DELETE) {
-            Change::Went
+        } else if flags.intersects(ReadFlags::CREATE | ReadFlags::DELETE) {
+            Change::Moved
         } else {
             Change::Written
         };
-        let name = event.file_name().map(CStr::to_bytes);
-        let name = OsStr::from_bytes(name.unwrap_or_default());
-        Self::At(event.wd(), PathBuf::from(name), change)
+        Self::At(event.wd(), change)
     }
 }
 
@@ -140,16 +133,14 @@ mod tests {
         fs::create_dir(folder.path().join("x")).unwrap();
         fs::remove_dir(folder.path().join("x")).unwrap();
         marks.changed().await.unwrap();
-        let at = |mark, name: &str, change| Event::At(mark, PathBuf::from(name), change);
-        let expected = [
-            at(of_file, "", Change::Written),
-            at(of_folder, "x", Change::Came),
-            at(of_folder, "x", Change::Went),
+        let expected = vec![
+            Event::At(of_file, Change::Written),
+            Event::At(of_folder, Change::Moved),
         ];
-        assert_eq!(marks.take().unwrap(), expected);
+        assert_eq!(marks.take().unwrap(), (expected, true));
         marks.remove(of_file);
         fs::write(&file, "oom_kill 2\n").unwrap();
-        let expected = [at(of_file, "", Change::Ended)];
-        assert_eq!(marks.take().unwrap(), expected);
+        let expected = vec![Event::At(of_file, Change::Ended)];
+        assert_eq!(marks.take().unwrap(), (expected, true));
     }
 }

@@ -101,7 +101,7 @@ async fn on_older_kernels_the_cgroups_below_are_watched_also_new_ones() {
             if known {
                 break;
             }
-            tokio::task::yield_now().await;
+            yield_now().await;
         }
     };
     tokio::time::timeout(LONG, leaf_is_known).await.unwrap();
@@ -133,6 +133,52 @@ fn a_kill_that_was_not_at_the_slices_limit_is_none_of_it() {
     assert_eq!(counts(3, 2).kills_since(&counts(2, 1)), 1);
     // The cause was counted, the kill was not yet; then it is.
     assert_eq!(counts(2, 2).kills_since(&counts(2, 1)), 0);
+}
+
+#[test]
+fn a_limit_that_was_hit_without_a_kill_makes_no_later_kill_its_own() {
+    let (mut told, mut owed) = (counts(0, 0), 0);
+    assert!(told.without_kill(&counts(0, 1), &mut owed), "it may come");
+    assert_eq!(counts(1, 1).kills_since(&told), 1);
+    assert!(!told.without_kill(&counts(0, 1), &mut owed), "none came");
+    assert_eq!(counts(1, 1).kills_since(&told), 0);
+    assert!(!told.without_kill(&counts(1, 1), &mut owed));
+    assert_eq!(told, counts(1, 1));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_nothing() {
+    let setup = Setup::new();
+    setup.write(UID, "memory.events", "oom_kill 5\n");
+    let slice = setup.slice(UID);
+    assert_eq!(Counts::of(&slice), Some(counts(5, 5)));
+    fs::write(slice.file("memory.events"), b"\xff").unwrap();
+    assert_eq!(Counts::of(&slice), None);
+}
+
+#[tokio::test]
+async fn marks_of_cgroups_that_came_and_went_are_not_kept() {
+    let setup = Setup::new();
+    setup.write(UID, "session-1.scope/pids.events", "max 2\n");
+    setup.watch.begin(UID, setup.slice(UID));
+    let before = setup.watch.state().marks.len();
+    let top = setup.slice(UID).folder().to_owned();
+    for number in 0..300 {
+        let folder = top.join(format!("session-1.scope/{number}"));
+        fs::create_dir(&folder).unwrap();
+        fs::remove_dir(&folder).unwrap();
+    }
+    // One of the same name, that is another one.
+    setup.write(UID, "other/pids.events", "max 0\n");
+    fs::rename(top.join("session-1.scope"), top.join("old")).unwrap();
+    fs::rename(top.join("other"), top.join("session-1.scope")).unwrap();
+    fs::remove_dir_all(top.join("old")).unwrap();
+    let marks = setup.watch.0.marks.as_ref().unwrap();
+    setup.watch.look_at_leaves(UID, marks);
+    assert_eq!(setup.watch.state().marks.len(), before);
+    let mut setup = setup;
+    setup.write(UID, "session-1.scope/pids.events", "max 7\n");
+    assert_eq!(setup.found().await.what, What::TasksLimit { refused: 7 });
 }
 
 #[test]
