@@ -17,6 +17,7 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -39,6 +40,7 @@ const REST: Duration = Duration::from_secs(1);
 /// How often events are taken for one look: together as many as the kernel keeps unless told otherwise
 /// (`fs.inotify.max_queued_events`). More are left to the next look.
 const MOST_TAKES: usize = 16_384 / marks::MOST_EVENTS;
+const ITS_LOG: &str = "the daemon's log says why";
 /// Findings that wait to be told. What does not fit is found again at the next look, with what has
 /// come since.
 const WAITING: usize = 256;
@@ -60,8 +62,8 @@ struct State {
     users: HashMap<u32, User>,
     /// Whose each mark is.
     marks: HashMap<i32, u32>,
-    /// The kernel takes no triggers.
-    no_pressure: Option<String>,
+    /// What the log was told already of what cannot be watched.
+    warned: BTreeSet<&'static str>,
 }
 
 /// A user who is watched, and what has been told of them.
@@ -75,6 +77,10 @@ struct User {
     /// How often there was nothing left but to kill when a look found no kill of it.
     owed: u64,
     strains: [Strain; 2],
+    /// Why files of the slice cannot be watched.
+    unmarked: Option<&'static str>,
+    /// Why its pressure cannot.
+    unarmed: Option<&'static str>,
 }
 
 /// What the kernel has counted in a slice.
@@ -97,11 +103,10 @@ impl Watch {
         let kernel_log = KernelLog::new(stdin)
             .inspect_err(|error| warn!("cannot read the kernel's log: {error}, ignoring"))
             .ok();
-        let mut state = State::default();
         let (triggers, fired) = match Triggers::start() {
             Ok((triggers, fired)) => (Some(triggers), fired),
             Err(error) => {
-                state.no_pressure = Some(error.to_string());
+                error!("cannot watch pressure: {error}, ignoring");
                 (None, mpsc::channel(1).1)
             }
         };
@@ -109,7 +114,7 @@ impl Watch {
             marks,
             triggers,
             kernel_log,
-            state: Mutex::new(state),
+            state: Mutex::default(),
         }));
         let (sender, findings) = mpsc::channel(WAITING);
         tokio::spawn(watch.clone().follow(sender, fired));
@@ -121,28 +126,42 @@ impl Watch {
         let mut state = self.state();
         if let Some(user) = state.users.get(&uid)
             && user.slice.inode() == slice.inode()
+            && user.unmarked.is_none()
         {
             return;
         }
         self.drop_user(&mut state, uid);
         let Some(marks) = &self.0.marks else { return };
-        let file = |name: &str| marks.file(&slice.file(name)).ok();
+        let mut failed = None;
+        let mut file = |name: &str| marks::found(marks.file(&slice.file(name)), &mut failed);
         let own_tasks = file("pids.events.local");
         let leaves = own_tasks
             .is_none()
             .then(|| Leaves::of(slice.folder(), marks));
         let of_leaves = leaves.iter().flat_map(Leaves::marks);
         let of_user: Vec<i32> = file("memory.events").into_iter().chain(own_tasks).collect();
+        if let Some(leaves) = &leaves {
+            failed = failed.or(leaves.failed());
+        }
         let all: Vec<i32> = of_user.iter().copied().chain(of_leaves).collect();
         state.marks.extend(all.into_iter().map(|mark| (mark, uid)));
         let mut user = User {
             told: Counts::of(&slice),
             owed: 0,
+            unmarked: None,
+            unarmed: None,
             slice,
             marks: of_user,
             leaves,
             strains: [Strain::new(Strained::Cpu), Strain::new(Strained::Memory)],
         };
+        if let Some(error) = failed.filter(|_| user.slice.is_there()) {
+            let why = why_unmarked(error);
+            user.unmarked = Some(why);
+            if state.warned.insert(why) {
+                warn!(uid, "cannot watch a slice's files: {error}, ignoring");
+            }
+        }
         self.arm(&mut state, uid, &mut user);
         state.users.insert(uid, user);
     }
@@ -169,12 +188,17 @@ impl Watch {
                     .to_owned(),
             );
         }
-        if let Some(why) = &self.state().no_pressure {
-            sentences.push(format!(
-                "That the limit on CPU or memory holds programs back is not noticed: the kernel \
-                 does not tell of pressure ({why}); where it was built with it, boot with psi=1"
-            ));
-        }
+        let state = self.state();
+        let unmarked = state.users.values().filter_map(|user| user.unmarked);
+        sentences.extend(unmarked.collect::<BTreeSet<_>>().into_iter().map(|why| {
+            format!("That a process of some users was killed or not started is not noticed: {why}")
+        }));
+        let unarmed = state.users.values().filter_map(|user| user.unarmed);
+        let no_triggers = self.0.triggers.is_none().then_some(ITS_LOG);
+        let unarmed: BTreeSet<_> = unarmed.chain(no_triggers).collect();
+        sentences.extend(unarmed.into_iter().map(|why| {
+            format!("That the limit on CPU or memory holds some users back is not noticed: {why}")
+        }));
         sentences
     }
 
@@ -199,13 +223,16 @@ impl Watch {
         let Some(triggers) = &self.0.triggers else {
             return;
         };
+        user.unarmed = None;
         for strain in &mut user.strains {
             if let Err(error) = strain.arm(triggers, uid, &user.slice)
                 && user.slice.is_there()
-                && state.no_pressure.is_none()
             {
-                warn!(uid, "cannot watch pressure: {error}, ignoring");
-                state.no_pressure = Some(error.to_string());
+                let why = why_unarmed(&error);
+                user.unarmed = Some(why);
+                if state.warned.insert(why) {
+                    warn!(uid, "cannot watch pressure: {error}, ignoring");
+                }
             }
         }
     }
@@ -449,6 +476,32 @@ impl User {
             counts.refused = leaves.refused();
         }
         (self.slice.inode(), counts)
+    }
+}
+
+/// What to do where the kernel does not mark a file.
+fn why_unmarked(error: Errno) -> &'static str {
+    match error {
+        Errno::NOSPC => {
+            "the kernel takes no more marks on files; raise fs.inotify.max_user_watches"
+        }
+        _ => ITS_LOG,
+    }
+}
+
+/// What to do where the kernel takes no trigger.
+fn why_unarmed(error: &io::Error) -> &'static str {
+    match Errno::from_io_error(error) {
+        // Before, to open such a file for writing took CAP_SYS_RESOURCE.
+        Some(Errno::PERM) => "the kernel tells the daemon of pressure only since Linux 6.5",
+        Some(Errno::ROFS | Errno::ACCESS) => {
+            "the daemon's unit lets it not write to the slice's pressure files; name the slice \
+             above in ReadWritePaths="
+        }
+        Some(Errno::NOENT | Errno::OPNOTSUPP) => {
+            "the kernel does not tell of pressure; where it was built with it, boot with psi=1"
+        }
+        _ => ITS_LOG,
     }
 }
 

@@ -6,8 +6,10 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 use super::counts;
-use super::marks::Marks;
+use super::marks::{Marks, found};
 use crate::kernel_file;
 
 /// Cgroups of one user that are watched. A login has about ten.
@@ -21,6 +23,7 @@ pub(super) struct Leaves {
     cgroups: HashMap<PathBuf, Leaf>,
     /// What those counted that are gone, and what was counted since each was found.
     refused: u64,
+    failed: Option<Errno>,
 }
 
 #[derive(Debug)]
@@ -46,6 +49,7 @@ impl Leaves {
             top: top.to_owned(),
             cgroups: HashMap::new(),
             refused: 0,
+            failed: None,
         };
         leaves.add(top, marks, true);
         leaves
@@ -54,6 +58,11 @@ impl Leaves {
     pub(super) fn marks(&self) -> impl Iterator<Item = i32> {
         let leaves = self.cgroups.values();
         leaves.flat_map(Leaf::marks)
+    }
+
+    /// Why one of them could not be watched.
+    pub(super) fn failed(&self) -> Option<Errno> {
+        self.failed
     }
 
     /// How many were refused since the slice was watched.
@@ -102,8 +111,8 @@ impl Leaves {
                 // The marks come first: what is made between them and the look is seen by both.
                 let leaf = Leaf {
                     inode,
-                    folder: marks.folder(&folder).ok(),
-                    events: marks.file(&folder.join("pids.events")).ok(),
+                    folder: found(marks.folder(&folder), &mut self.failed),
+                    events: found(marks.file(&folder.join("pids.events")), &mut self.failed),
                     counted: if before {
                         counted(&folder).unwrap_or_default()
                     } else {

@@ -46,15 +46,14 @@ impl Marks {
     }
 
     /// Watches a file for changes.
-    pub(super) fn file(&self, path: &Path) -> io::Result<i32> {
-        let mark = inotify::add_watch(self.0.get_ref(), path, WatchFlags::MODIFY)?;
-        Ok(mark)
+    pub(super) fn file(&self, path: &Path) -> Result<i32, Errno> {
+        inotify::add_watch(self.0.get_ref(), path, WatchFlags::MODIFY)
     }
 
     /// Watches a folder for folders that come and go in it.
-    pub(super) fn folder(&self, path: &Path) -> io::Result<i32> {
+    pub(super) fn folder(&self, path: &Path) -> Result<i32, Errno> {
         let flags = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::ONLYDIR;
-        Ok(inotify::add_watch(self.0.get_ref(), path, flags)?)
+        inotify::add_watch(self.0.get_ref(), path, flags)
     }
 
     /// Takes a mark off. One that is gone already is no fault.
@@ -94,6 +93,16 @@ impl Marks {
         }
         Ok((events, false))
     }
+}
+
+/// The mark, where there is one. A file that is not there is no failure.
+pub(super) fn found(mark: Result<i32, Errno>, failed: &mut Option<Errno>) -> Option<i32> {
+    match mark {
+        Ok(mark) => return Some(mark),
+        Err(Errno::NOENT | Errno::NOTDIR) => {}
+        Err(error) => *failed = Some(error),
+    }
+    None
 }
 
 impl Event {

@@ -182,6 +182,33 @@ async fn marks_of_cgroups_that_came_and_went_are_not_kept() {
 }
 
 #[test]
+fn why_pressure_is_not_told_is_said_by_what_mends_it() {
+    let why = |error: Errno| why_unarmed(&error.into());
+    assert!(why(Errno::PERM).contains("6.5"));
+    assert!(why(Errno::NOENT).contains("psi=1"));
+    assert!(why(Errno::ROFS).contains("ReadWritePaths="));
+    assert_eq!(why(Errno::MFILE), ITS_LOG);
+}
+
+#[tokio::test]
+async fn who_cannot_be_watched_is_said_until_it_can_be() {
+    let setup = Setup::new();
+    setup.write(UID, "memory.events", "oom_kill 0\n");
+    setup.watch.begin(UID, setup.slice(UID));
+    let is_blind = |word: &str| setup.watch.blind().iter().any(|one| one.contains(word));
+    assert!(is_blind("psi=1"));
+    assert!(!is_blind("max_user_watches"));
+    if let Some(user) = setup.watch.state().users.get_mut(&UID) {
+        user.unmarked = Some(why_unmarked(Errno::NOSPC));
+    }
+    assert!(is_blind("max_user_watches"));
+    setup.watch.begin(UID, setup.slice(UID));
+    assert!(!is_blind("max_user_watches"));
+    setup.watch.end(UID);
+    assert!(!is_blind("psi=1"));
+}
+
+#[test]
 fn a_victim_of_another_uid_is_named_only_where_one_user_was_hit() {
     let killed = |uid, pid, mib: u64| Killed {
         uid,
