@@ -21,6 +21,7 @@ pub(crate) use self::device::DeviceNumber;
 pub(crate) use self::enforced::Ceilings;
 pub(crate) use self::enforced::{Enforced, Limit};
 use self::walk::Processes;
+pub(crate) use self::files::{figure, stalled};
 pub(crate) use self::walk::{Step, Walk};
 pub(crate) use self::wanted::{Disk, Wanted};
 use crate::{clock, kernel_file};
@@ -115,7 +116,7 @@ impl CgroupTree {
     /// CPU time that everything has used, in microseconds.
     pub(crate) fn cpu_used(&self) -> Option<u64> {
         let text = kernel_file::read(&self.root.join("cpu.stat")).ok()?;
-        files::of_cpu_stat(&text, "usage_usec")
+        figure(&text, "usage_usec")
     }
 
     /// How long tasks of everything wait.
@@ -309,7 +310,7 @@ impl SliceCgroup {
 
     /// CPU time used since the slice began, in microseconds.
     pub(crate) fn cpu_used(&self) -> Option<u64> {
-        files::of_cpu_stat(&self.read("cpu.stat")?, "usage_usec")
+        figure(&self.read("cpu.stat")?, "usage_usec")
     }
 
     /// CPU time used since the slice began, and the time in which its limit held it back; both in
@@ -317,8 +318,8 @@ impl SliceCgroup {
     pub(crate) fn cpu_used_and_throttled(&self) -> Option<(u64, u64)> {
         let stat = self.read("cpu.stat")?;
         Some((
-            files::of_cpu_stat(&stat, "usage_usec")?,
-            files::of_cpu_stat(&stat, "throttled_usec").unwrap_or(0),
+            figure(&stat, "usage_usec")?,
+            figure(&stat, "throttled_usec").unwrap_or(0),
         ))
     }
 
@@ -335,11 +336,9 @@ impl SliceCgroup {
         let memory = self.memory().unwrap_or_default();
         let pressure = self.read("memory.pressure");
         Some(UseSoFar {
-            cpu: files::of_cpu_stat(&cpu_stat, "usage_usec")?,
-            throttled: files::of_cpu_stat(&cpu_stat, "throttled_usec").unwrap_or_default(),
-            stalled: pressure
-                .and_then(|text| files::stalled(&text))
-                .unwrap_or_default(),
+            cpu: figure(&cpu_stat, "usage_usec")?,
+            throttled: figure(&cpu_stat, "throttled_usec").unwrap_or_default(),
+            stalled: pressure.and_then(|text| stalled(&text)).unwrap_or_default(),
             held: memory.charged.saturating_sub(memory.reclaimable),
             charged: memory.charged,
             mem_peak: number("memory.peak").unwrap_or_default(),
@@ -356,7 +355,7 @@ impl SliceCgroup {
             .read("memory.swap.current")
             .and_then(|text| text.trim().parse().ok());
         let cpu = self.read("cpu.stat");
-        let cpu = |key: &str| files::of_cpu_stat(cpu.as_deref()?, key);
+        let cpu = |key: &str| figure(cpu.as_deref()?, key);
         SliceInfo {
             unit: unit.to_owned(),
             mem_used: memory.map(MemoryUse::held),

@@ -28,7 +28,7 @@ use self::leaves::Leaves;
 use self::marks::{Change, Event, Marks};
 use self::strain::{Judged, Strain, Strained};
 use self::triggers::Triggers;
-use crate::cgroup::SliceCgroup;
+use crate::cgroup::{SliceCgroup, figure};
 use crate::finding::{Finding, Victim, What};
 use crate::kernel_file;
 
@@ -521,11 +521,11 @@ impl Counts {
         let all = read("memory.events")?;
         let own = read("memory.events.local")?;
         let tasks = read("pids.events.local")?;
-        let kills = counts::value(&all, "oom_kill").unwrap_or_default();
+        let kills = figure(&all, "oom_kill").unwrap_or_default();
         Some(Self {
             kills,
-            out_of_memory: counts::value(&own, "oom").unwrap_or(kills),
-            refused: counts::value(&tasks, "max").unwrap_or_default(),
+            out_of_memory: figure(&own, "oom").unwrap_or(kills),
+            refused: figure(&tasks, "max").unwrap_or_default(),
         })
     }
 

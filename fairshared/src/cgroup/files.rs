@@ -44,10 +44,10 @@ pub(super) fn reclaimable(memory_stat: &str) -> u64 {
         .sum()
 }
 
-/// A figure of `cpu.stat`. `usage_usec` is the CPU time of everything that ever ran in the cgroup,
+/// The figure behind a key, of a file with a pair on each line. In `cpu.stat` `usage_usec` is the CPU time of everything that ever ran in the cgroup,
 /// `throttled_usec` how long its limit held it back, each CPU on its own.
-pub(super) fn of_cpu_stat(cpu_stat: &str, key: &str) -> Option<u64> {
-    let line = cpu_stat
+pub(crate) fn figure(text: &str, key: &str) -> Option<u64> {
+    let line = text
         .lines()
         .find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))?;
     line.trim().parse().ok()
@@ -55,7 +55,7 @@ pub(super) fn of_cpu_stat(cpu_stat: &str, key: &str) -> Option<u64> {
 
 /// `total` of the line `some` of `memory.pressure`: the time in which at least one task waited, in
 /// microseconds. See `psi` of the kernel's guide.
-pub(super) fn stalled(pressure: &str) -> Option<u64> {
+pub(crate) fn stalled(pressure: &str) -> Option<u64> {
     let some = pressure
         .lines()
         .find_map(|line| line.strip_prefix("some "))?;
@@ -116,9 +116,6 @@ mod tests {
 
     #[test]
     fn times_of_waiting_are_read() {
-        let stat = "usage_usec 9\nnr_throttled 2\nthrottled_usec 77\n";
-        assert_eq!(of_cpu_stat(stat, "throttled_usec"), Some(77));
-        assert_eq!(of_cpu_stat("usage_usec 9\n", "throttled_usec"), None);
         let pressure = "some avg10=0.00 avg60=1.00 avg300=0.00 total=1234\n\
                         full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n";
         assert_eq!(stalled(pressure), Some(1234));
@@ -149,11 +146,12 @@ mod tests {
     }
 
     #[test]
-    fn figures_of_cpu_stat_are_told_apart_by_their_whole_name() {
+    fn figures_are_told_apart_by_their_whole_name() {
         let text = "usage_usec 75\nuser_usec 50\nthrottled_usec 9\n";
-        assert_eq!(of_cpu_stat(text, "usage_usec"), Some(75));
-        assert_eq!(of_cpu_stat(text, "throttled_usec"), Some(9));
-        assert_eq!(of_cpu_stat(text, "throttled"), None);
+        assert_eq!(figure(text, "usage_usec"), Some(75));
+        assert_eq!(figure(text, "throttled_usec"), Some(9));
+        assert_eq!(figure(text, "throttled"), None);
+        assert_eq!(figure("max many\n", "max"), None);
     }
 
     #[test]

@@ -3,20 +3,10 @@
 
 use std::time::Duration;
 
+use crate::cgroup::figure;
+
 /// The period of a CPU limit where the kernel does not say another, in microseconds.
 const USUAL_PERIOD: u64 = 100_000;
-
-/// The figure behind a key, of a file with a pair on each line.
-pub(super) fn value(text: &str, key: &str) -> Option<u64> {
-    let of_key = |line: &str| {
-        line.strip_prefix(key)?
-            .strip_prefix(' ')?
-            .trim()
-            .parse()
-            .ok()
-    };
-    text.lines().find_map(of_key)
-}
 
 /// How long a CPU limit has held a cgroup back, in microseconds: the periods of `cpu.stat` in which
 /// it did, in the period of `cpu.max`. `throttled_usec` adds up what several CPUs waited at once,
@@ -24,19 +14,8 @@ pub(super) fn value(text: &str, key: &str) -> Option<u64> {
 pub(super) fn throttled(cpu_stat: &str, cpu_max: &str) -> Option<u64> {
     let mut words = cpu_max.split_whitespace().skip(1);
     let period = words.next().and_then(|word| word.parse().ok());
-    let periods = value(cpu_stat, "nr_throttled")?;
+    let periods = figure(cpu_stat, "nr_throttled")?;
     Some(periods.saturating_mul(period.unwrap_or(USUAL_PERIOD)))
-}
-
-/// How long something in a cgroup has waited, in microseconds: `total` of the line `some`.
-pub(super) fn stalled(pressure: &str) -> Option<u64> {
-    let line = pressure
-        .lines()
-        .find_map(|line| line.strip_prefix("some "))?;
-    let total = line
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix("total="));
-    total?.parse().ok()
 }
 
 /// A part of a time in hundredths of a percent, at most all of it.
@@ -51,29 +30,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_taken_whole() {
-        let text = "low 0\nmax 12\noom 1\noom_kill 3\noom_group_kill 9\n";
-        assert_eq!(value(text, "oom"), Some(1));
-        assert_eq!(value(text, "oom_kill"), Some(3));
-        assert_eq!(value(text, "oo"), None);
-        assert_eq!(value("max many\n", "max"), None);
-    }
-
-    #[test]
     fn periods_are_counted_in_the_length_that_the_limit_has() {
         let stat = "usage_usec 9\nnr_periods 40\nnr_throttled 30\nthrottled_usec 99999999\n";
         assert_eq!(throttled(stat, "200000 100000\n"), Some(3_000_000));
         assert_eq!(throttled(stat, "5000 10000\n"), Some(300_000));
         assert_eq!(throttled(stat, ""), Some(3_000_000));
         assert_eq!(throttled("usage_usec 9\n", "max 100000\n"), None);
-    }
-
-    #[test]
-    fn a_stall_is_that_of_some() {
-        let text = "some avg10=1.00 avg60=0.00 avg300=0.00 total=1234\n\
-                    full avg10=0.00 avg60=0.00 avg300=0.00 total=9\n";
-        assert_eq!(stalled(text), Some(1234));
-        assert_eq!(stalled(""), None);
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::counts;
 use super::marks::{Marks, found};
+use crate::cgroup::figure;
 use crate::kernel_file;
 
 /// Cgroups of one user that are watched. A login has about ten.
@@ -147,5 +147,5 @@ fn inode(folder: &Path) -> Option<u64> {
 }
 
 fn counted(folder: &Path) -> Option<u64> {
-    counts::value(&kernel_file::read(&folder.join("pids.events")).ok()?, "max")
+    figure(&kernel_file::read(&folder.join("pids.events")).ok()?, "max")
 }

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::counts::{share, stalled, throttled};
+use super::counts::{share, throttled};
 use super::triggers::{Trigger, Triggers};
-use crate::cgroup::SliceCgroup;
+use crate::cgroup::{SliceCgroup, stalled};
 use crate::finding::What;
 use crate::kernel_file;
 
