@@ -54,6 +54,15 @@ pub(crate) struct Untold {
     pub(crate) all: u64,
 }
 
+/// What has happened to a user.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Happened {
+    /// The newest first.
+    pub(crate) incidents: Vec<Incident>,
+    /// Why there may be more, a sentence.
+    pub(crate) gap: Option<&'static str>,
+}
+
 /// Sends to whoever keeps the history.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
@@ -187,9 +196,10 @@ impl History {
     }
 
     /// A user's incidents since a time (seconds since 1970), the newest first, at most `most`.
-    pub(crate) async fn incidents(&self, uid: u32, since: u64, most: usize) -> Vec<Incident> {
-        let asked = self.ask(move |keeper| keeper.incidents(uid, since, most));
-        asked.await.unwrap_or_default()
+    /// `None` where no answer comes.
+    pub(crate) async fn incidents(&self, uid: u32, since: u64, most: usize) -> Option<Happened> {
+        self.ask(move |keeper| keeper.incidents(uid, since, most))
+            .await
     }
 
     /// Returns when everything that was reported is written, or a moment later: the daemon ends.

@@ -18,7 +18,7 @@ use super::answer::{self, Asked};
 use super::reading::Reading;
 use super::rows::{self, Kept};
 use super::store::{Store, StoreError};
-use super::{Shared, Untold};
+use super::{Happened, Shared, Untold};
 use crate::clock;
 
 /// How many changes go into one transaction.
@@ -307,14 +307,25 @@ impl Keeper {
     }
 
     /// A user's incidents since a time, the newest first: what waits, and what is in the file.
-    pub(super) fn incidents(&mut self, uid: u32, since: u64, most: usize) -> Vec<Incident> {
+    pub(super) fn incidents(&mut self, uid: u32, since: u64, most: usize) -> Happened {
         let waiting = self.waiting.iter().rev().map(|one| &one.incident);
         let of_user = waiting.filter(|one| one.uid == uid && one.at >= since);
         let mut found: Vec<Incident> = of_user.take(most).cloned().collect();
         let left = most.saturating_sub(found.len());
         let read = |store: &Store| rows::incidents(&store.connection, uid, since, left);
         found.extend(self.read(read).unwrap_or_default());
-        found
+        Happened {
+            incidents: found,
+            gap: self.gap(),
+        }
+    }
+
+    /// What to say where the file is not used, and policy wants it to be.
+    fn gap(&self) -> Option<&'static str> {
+        let is_used = self.store.is_some() && !self.is_ill;
+        (self.keep.is_some() && !is_used).then_some(
+            "The history's file cannot be used at the moment; the log of fairshared says why.",
+        )
     }
 
     /// What a user does not know of, likewise.
@@ -344,12 +355,8 @@ impl Keeper {
         if self.keep.is_none() {
             info.gaps
                 .push("Policy says that no history is kept.".to_owned());
-        } else if self.store.is_none() || self.is_ill {
-            info.gaps.push(
-                "The history's file cannot be used at the moment; the log of fairshared says why."
-                    .to_owned(),
-            );
         }
+        info.gaps.extend(self.gap().map(str::to_owned));
         let lost = self.shared.lost.load(Ordering::Relaxed);
         if lost > 0 {
             info.gaps.push(format!(

@@ -39,7 +39,7 @@ fn end(history: History) {
 }
 
 async fn texts(history: &History, uid: u32) -> Vec<String> {
-    let found = history.incidents(uid, 0, 1000).await;
+    let found = history.incidents(uid, 0, 1000).await.unwrap().incidents;
     found.into_iter().map(|one| one.text).collect()
 }
 
@@ -58,7 +58,7 @@ async fn incidents_and_what_was_told_outlive_the_daemon() {
     end(history);
 
     let history = History::open(Some(&folder));
-    let found = history.incidents(UID, 0, 2).await;
+    let found = history.incidents(UID, 0, 2).await.unwrap().incidents;
     assert_eq!(found.len(), 2);
     assert_eq!((found[1].id, found[1].times), (2, Some(7)));
     let untold = history.untold(UID, 5).await;
@@ -68,7 +68,8 @@ async fn incidents_and_what_was_told_outlive_the_daemon() {
     history.mark_told(UID, 2);
     history.record(incident(UID, "fourth"), false);
     assert_eq!(history.untold(UID, 5).await.newest[0].id, 5);
-    assert_eq!(history.incidents(UID, 6, 5).await, []);
+    let later = history.incidents(UID, 6, 5).await;
+    assert_eq!(later, Some(Happened::default()));
 }
 
 #[tokio::test]
@@ -86,7 +87,9 @@ async fn without_a_folder_the_newest_are_kept_in_memory() {
         let texts = texts(&history, UID).await;
         assert_eq!((texts.len(), texts[0].as_str()), (256, "299"));
         assert_eq!(history.untold(UID, 3).await.all, 128);
-        let last = history.incidents(UID, 0, 1).await[0].id;
+        let found = history.incidents(UID, 0, 1).await.unwrap();
+        assert!(found.gap.is_some_and(|gap| gap.contains("cannot be used")));
+        let last = found.incidents[0].id;
         history.mark_told(UID, last);
         assert_eq!(history.untold(UID, 3).await, Untold::default());
     }
@@ -157,6 +160,13 @@ async fn questions_that_nobody_waits_for_any_more_take_no_room_from_what_is_repo
     assert!(COUNTS.told().errors.history_drop >= before + lost);
     drop(hanging);
     assert_eq!(texts(&history, UID).await.len(), 256, "it answers again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_history_that_hangs_does_not_say_that_nothing_has_happened() {
+    let history = History::default();
+    let _hanging = hang(&history).await;
+    assert_eq!(history.incidents(UID, 0, 5).await, None);
 }
 
 /// A Tuesday, in seconds since 1970.
@@ -421,7 +431,7 @@ async fn incidents_of_one_user_are_bounded() {
             texts(&history, UID).await;
         }
     }
-    let found = history.incidents(UID, 0, 5000).await;
+    let found = history.incidents(UID, 0, 5000).await.unwrap().incidents;
     assert_eq!((found.len(), found[0].text.as_str()), (1000, "1099"));
     assert_eq!(texts(&history, 1).await.len(), 1);
 }
@@ -460,7 +470,7 @@ async fn a_process_that_writes() {
     for number in 1_u64.. {
         history.keep_readings(vec![reading(1, number * 60, number * 2)]);
         let id = history.record(incident(UID, &number.to_string()), false);
-        let known = history.incidents(UID, 0, 1).await;
+        let known = history.incidents(UID, 0, 1).await.unwrap().incidents;
         println!("\nwritten {number} {}", u64::from(known[0].id == id));
     }
 }
@@ -493,7 +503,7 @@ async fn kill_minus_nine_loses_nothing_that_was_written() {
     assert_eq!(last, "written 200 1");
 
     let history = History::open(Some(folder.path()));
-    let found = history.incidents(UID, 0, 5000).await;
+    let found = history.incidents(UID, 0, 5000).await.unwrap().incidents;
     assert!(found.len() >= 200, "{}", found.len());
     assert_eq!(found[0].id, u64::try_from(found.len()).unwrap());
     let next = history.record(incident(UID, "after"), false);
@@ -568,7 +578,7 @@ async fn a_full_disk_costs_what_does_not_fit_and_nothing_else() {
         "{said}"
     );
     let history = History::open(Some(folder.path()));
-    let found = history.incidents(UID, 0, 500).await;
+    let found = history.incidents(UID, 0, 500).await.unwrap().incidents;
     assert!(found[0].text.starts_with("299 "), "what waited is written");
 }
 

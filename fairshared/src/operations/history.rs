@@ -37,6 +37,10 @@ const TOGETHER: usize = 64;
 /// How long a report is about where the request does not say: seven days.
 const BUILT_IN_SINCE: u64 = 7 * 24 * 3600;
 
+/// What whoever asked is told where the history is silent.
+pub(super) const NO_ANSWER: &str =
+    "The history does not answer, its disk may be slow; try again later";
+
 /// What is kept between looks.
 #[derive(Debug, Default)]
 pub(super) struct Looks {
@@ -240,10 +244,7 @@ impl<E: Enforcement> Operations<E> {
         };
         match self.history.report(question).await {
             Some(info) => Reply::ReportInfo(info),
-            None => Reply::error(
-                ErrorCode::Internal,
-                "The history does not answer, its disk may be slow; try again later",
-            ),
+            None => Reply::error(ErrorCode::Internal, NO_ANSWER),
         }
     }
 }

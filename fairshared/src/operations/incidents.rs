@@ -3,17 +3,19 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fairshare_protocol::{
-    Incident, IncidentKind, IncidentProcess, Incidents, IncidentsInfo, MAX_INCIDENTS, Reply,
+    ErrorCode, Incident, IncidentKind, IncidentProcess, Incidents, IncidentsInfo, MAX_INCIDENTS, Reply,
 };
 use tracing::{debug, info};
 
 use super::Operations;
 use super::folds::{Again, Like, goes_on};
+use super::history::NO_ANSWER;
 use super::incident_words::Words;
 use crate::clock;
 use crate::counts::COUNTS;
 use crate::enforcement::Enforcement;
 use crate::finding::{Finding, What};
+use crate::history::Happened;
 use crate::processes;
 use crate::terminal::Told;
 use crate::watch::Watch;
@@ -135,14 +137,16 @@ impl<E: Enforcement> Operations<E> {
         for (id, times) in self.folds.unwritten(uid) {
             self.history.again(uid, id, times, false);
         }
-        let incidents = self.history.incidents(uid, since, most).await;
+        let happened = self.history.incidents(uid, since, most).await;
+        let Some(Happened { incidents, gap }) = happened else {
+            return Reply::error(ErrorCode::Internal, NO_ANSWER);
+        };
         if let Some(newest) = incidents.first().filter(|_| uid == caller) {
             self.history.mark_told(uid, newest.id);
         }
-        Reply::IncidentsInfo(IncidentsInfo {
-            incidents,
-            blind: self.watch.get().map(Watch::blind).unwrap_or_default(),
-        })
+        let mut blind = self.watch.get().map(Watch::blind).unwrap_or_default();
+        blind.extend(gap.map(str::to_owned));
+        Reply::IncidentsInfo(IncidentsInfo { incidents, blind })
     }
 }
 
