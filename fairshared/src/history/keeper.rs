@@ -297,7 +297,8 @@ impl Keeper {
             self.waiting.pop_front();
             lost += 1;
         }
-        self.marks.truncate(WAITING);
+        let above = self.marks.len().saturating_sub(WAITING);
+        self.marks.drain(..above);
         // The room of a large round is given back.
         self.readings = Vec::new();
         // In memory alone that is how it is meant.
@@ -337,7 +338,9 @@ impl Keeper {
         let mut newest: Vec<Incident> = untold.into_iter().take(most).cloned().collect();
         let left = most.saturating_sub(newest.len());
         let read = |store: &Store| rows::untold(&store.connection, uid, left);
-        let (older, count) = self.read(read).unwrap_or_default();
+        // Where nothing is written it cannot be noted there that it was told.
+        let older = self.keep.is_some().then(|| self.read(read)).flatten();
+        let (older, count) = older.unwrap_or_default();
         newest.extend(older);
         let all = all.saturating_add(count);
         Untold { newest, all }

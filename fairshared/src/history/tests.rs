@@ -162,10 +162,11 @@ async fn questions_that_nobody_waits_for_any_more_take_no_room_from_what_is_repo
     assert_eq!(texts(&history, UID).await.len(), 256, "it answers again");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_history_that_hangs_does_not_say_that_nothing_has_happened() {
     let history = History::default();
     let _hanging = hang(&history).await;
+    tokio::time::pause();
     assert_eq!(history.incidents(UID, 0, 5).await, None);
 }
 
@@ -448,6 +449,16 @@ async fn where_policy_wants_none_nothing_is_written() {
     end(history);
     let history = History::open(Some(folder.path()));
     assert_eq!(texts(&history, UID).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn where_nothing_is_written_what_was_missed_before_is_not_told_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::open(Some(folder.path()));
+    history.record(incident(UID, "missed"), false);
+    assert_eq!(history.untold(UID, 3).await.all, 1);
+    history.keep_for(None);
+    assert_eq!(history.untold(UID, 3).await.all, 0);
 }
 
 /// Which folder a process that these tests start is to write to.
