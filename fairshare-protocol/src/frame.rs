@@ -10,8 +10,9 @@ use serde_json::ser::Formatter;
 /// connection.
 pub const MAX_LINE: usize = 64 * 1024;
 
-/// The longest reply to `list`, `usage`, `processes`, `queue`, `strays`, `explain`, `policy_diff` and `reload`, in bytes
-/// without its newline: room for more than 50 000 users in a list.
+/// The longest reply to `list`, `usage`, `processes`, `queue`, `strays`, `explain`, `policy_diff`,
+/// `incidents`, `report`, `metrics` and `reload`, in bytes without its newline: room for more than
+/// 50 000 users in a list.
 pub const MAX_LIST_LINE: usize = 8 * 1024 * 1024;
 
 /// The message as one line, newline included, with a space behind each `:` and `,`: the form in

@@ -10,13 +10,12 @@
 //! # Lines
 //!
 //! Each message is one JSON object in UTF-8 on one line, ended by a newline, at most
-//! [`frame::MAX_LINE`] bytes long; the replies to `list`, `usage`, `processes`, `queue`, `strays`, `explain`,
-//! `policy_diff`, `incidents`, `report` and `reload` may have [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one
-//! [`frame::MAX_LINE`] bytes long; the replies to `list`, `queue`, `strays`, `explain`,
-//! `policy_diff`, `incidents`, `report`, `metrics` and `reload` may have [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one
-//! connection, and the daemon sends one reply to each, in the order of the requests; only a
-//! `resize` that waits has lines before its reply. A member of the object that the reader does not
-//! know is skipped. The daemon puts a space behind `:` and `,`; a client need not.
+//! [`frame::MAX_LINE`] bytes long; the replies to `list`, `usage`, `processes`, `queue`, `strays`,
+//! `explain`, `policy_diff`, `incidents`, `report`, `metrics` and `reload` may have
+//! [`frame::MAX_LIST_LINE`]. A client sends requests, as many as it likes on one connection, and the
+//! daemon sends one reply to each, in the order of the requests; only a `resize` that waits has lines
+//! before its reply. A member of the object that the reader does not know is skipped. The daemon puts
+//! a space behind `:` and `,`; a client need not.
 //!
 //! A line that is too long gets an error and the connection is closed. Any other faulty line gets
 //! an error and the connection goes on. A connection that sends nothing for a minute, or leaves a

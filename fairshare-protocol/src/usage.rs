@@ -99,7 +99,8 @@ pub struct Processes {
 /// The most processes that one reply names.
 pub const MAX_PROCESSES: usize = 200;
 
-/// The fields of `processes_info`.
+/// The fields of `processes_info`: the processes as they are, or were when somebody asked a moment ago.
+/// The daemon looks once a second at the most, and more seldom where a look takes long.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessesInfo {
     /// The user.
