@@ -27,7 +27,7 @@ const COMMITTED: [(&str, &str, u32); 8] = [
         DATA,
     ),
     (
-        "packaging/sysusers/fairshare.conf",
+        "packaging/sysusers.d/fairshare.conf",
         "usr/lib/sysusers.d/fairshare.conf",
         DATA,
     ),
