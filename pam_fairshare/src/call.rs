@@ -1,4 +1,4 @@
-//! What libpam passed to a hook, and what a hook may do with it.
+//! What libpam passed to an entry point, and what that may do with it.
 
 use std::ffi::{CStr, CString, c_int};
 use std::fmt;
@@ -50,7 +50,7 @@ impl Priority {
     }
 }
 
-/// One call of a hook.
+/// One call of an entry point.
 pub(crate) struct Call<'a> {
     handle: &'a mut PamHandle,
     flags: PamFlag,

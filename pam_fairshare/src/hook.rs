@@ -1,4 +1,4 @@
-//! One way through the module for every hook: the outcome of a fault is settled first, the body is
+//! One way through the module for every entry point, a hook of libpam: the outcome of a fault is settled first, the body is
 //! run within the boundary, what went wrong is logged, and the table gives the code.
 
 use std::ffi::c_int;

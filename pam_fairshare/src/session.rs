@@ -1,4 +1,4 @@
-//! What the hooks do: tell the daemon that a session begins, and that it ends.
+//! What the entry points do: tell the daemon that a session begins, and that it ends.
 
 use std::ffi::CStr;
 use std::process;
