@@ -10,7 +10,10 @@
 //!                                                 ├─ policy_source ─┬─ policy_file
 //!                                                 │                 └─ capacity
 //!                                                 ├─ terminal
+//!                                                 ├─ history
 //!                                                 ├─ hooks
+//!                                                 ├─ watch
+//!                                                 ├─ counts
 //!                                                 └─ enforcement ── systemd ─┬─ bus
 //!                                                                            └─ cgroup
 //! ```
