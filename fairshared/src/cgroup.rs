@@ -20,8 +20,8 @@ pub(crate) use self::device::DeviceNumber;
 #[cfg(test)]
 pub(crate) use self::enforced::Ceilings;
 pub(crate) use self::enforced::{Enforced, Limit};
-use self::walk::Processes;
 pub(crate) use self::files::{figure, stalled};
+use self::walk::Processes;
 pub(crate) use self::walk::{Step, Walk};
 pub(crate) use self::wanted::{Disk, Wanted};
 use crate::{clock, kernel_file};

@@ -3,7 +3,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fairshare_protocol::{
-    ErrorCode, Incident, IncidentKind, IncidentProcess, Incidents, IncidentsInfo, MAX_INCIDENTS, Reply,
+    ErrorCode, Incident, IncidentKind, IncidentProcess, Incidents, IncidentsInfo, MAX_INCIDENTS,
+    Reply,
 };
 use tracing::{debug, info};
 

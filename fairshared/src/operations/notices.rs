@@ -11,6 +11,7 @@ use std::time::Duration;
 use fairshare_core::ledger::Leader;
 use fairshare_protocol::Incident;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::debug;
 
 use super::Operations;
@@ -35,13 +36,20 @@ const LOOKS: [Duration; 6] = [
     Duration::from_secs(30),
 ];
 
+/// How long a login waits for the history's answer, where half of its client's patience is left. It
+/// was asked before the limits were set, so only a login that had nothing to set waits at all.
+const ANSWER: Duration = Duration::from_millis(20);
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// The history's answer to what a user has missed, which may be there or not. Nobody is asked any
 /// more when it is dropped.
-pub(super) struct Missed(JoinSet<Untold>);
+pub(super) struct Missed {
+    asking: JoinSet<Untold>,
+    since: Instant,
+}
 
 impl<E: Enforcement> Operations<E> {
     /// Begins to ask the history what a user has missed, while the login's limits are set.
@@ -49,21 +57,33 @@ impl<E: Enforcement> Operations<E> {
         let history = self.history.clone();
         let mut asking = JoinSet::new();
         asking.spawn(async move { history.untold(uid, MOST_NOTICES).await });
-        Missed(asking)
+        Missed {
+            asking,
+            since: Instant::now(),
+        }
     }
 
     /// The lines that tell a user what they have missed; none where nothing was missed, or the
-    /// history has not said it by now: the login does not wait for it, and the next one tells it.
-    pub(super) fn notices(
+    /// history has not said it in time: then the next login tells it. `patience` is how long the
+    /// client waits for everything, where it said so.
+    pub(super) async fn notices(
         self: &Arc<Self>,
         uid: u32,
         leader: Leader,
-        Missed(mut asking): Missed,
+        mut missed: Missed,
+        patience: Option<Duration>,
     ) -> Vec<String> {
-        let Some(Ok(untold)) = asking.try_join_next() else {
+        let hurried = patience.is_some_and(|patience| missed.since.elapsed() > patience / 2);
+        let answer = if hurried {
+            missed.asking.try_join_next()
+        } else {
+            let answer = tokio::time::timeout(ANSWER, missed.asking.join_next()).await;
+            answer.ok().flatten()
+        };
+        let Some(Ok(untold)) = answer else {
             debug!(
                 uid,
-                "the history has not said by now what was missed, ignoring"
+                "the history has not said in time what was missed, ignoring"
             );
             return Vec::new();
         };

@@ -40,7 +40,7 @@ impl<E: Enforcement> Operations<E> {
                 return Reply::error(ErrorCode::InvalidValue, format!("No such leader: {error}"));
             }
         };
-        // As early as can be: what has come when the limits are set is told, and not waited for.
+        // As early as can be: the answer has come, as a rule, when the limits are set.
         let missed = open.notices.then(|| self.ask_what_was_missed(uid));
         let mut place = process.place(uid, &self.enforcement.slice(uid));
         if let Place::InOther(other) = place {
@@ -105,12 +105,14 @@ impl<E: Enforcement> Operations<E> {
             Ok(applied) => {
                 decision(Verdict::Granted).log();
                 let allocation = figures_that_hold(limits.allocation, &applied.enforced);
-                let missed = missed.filter(|_| !opened.again);
-                let notices = missed.map(|missed| self.notices(uid, leader, missed));
+                let notices = match missed.filter(|_| !opened.again) {
+                    Some(missed) => self.notices(uid, leader, missed, client_waits).await,
+                    None => Vec::new(),
+                };
                 Reply::SessionOpened(SessionOpened {
                     session,
                     allocation,
-                    notices: notices.unwrap_or_default(),
+                    notices,
                     environment: variables.values(allocation.cpu),
                 })
             }

@@ -1,5 +1,7 @@
 //! What happened to users: in words, kept, counted and told at a login.
 
+use std::time::Duration;
+
 use fairshare_protocol::{IncidentKind, Incidents, IncidentsInfo};
 
 use super::sharing::World;
@@ -22,12 +24,7 @@ async fn incidents(world: &World, caller: u32) -> IncidentsInfo {
 async fn notices(world: &World) -> Vec<String> {
     let leader = crate::leader::Process::look(world.leader()).unwrap().leader;
     let missed = world.operations.ask_what_was_missed(UID);
-    // The history answers one after the other: behind these that is there.
-    for _ in 0..3 {
-        world.operations.history.untold(UID, 0).await;
-        tokio::task::yield_now().await;
-    }
-    world.operations.notices(UID, leader, missed)
+    world.operations.notices(UID, leader, missed, None).await
 }
 
 fn killed(command: &str) -> Finding {
@@ -67,12 +64,12 @@ async fn a_killed_process_is_told_with_the_limit_and_what_may_be_had() {
 async fn a_figure_has_its_unit() {
     let world = World::new(POLICY);
     world.open(UID).await;
-    let over = std::time::Duration::from_secs(60);
+    let over = Duration::from_secs(60);
     for what in [
         What::CpuThrottled { share: 8500, over },
         What::TasksLimit { refused: 3 },
     ] {
-        world.operations.found(Finding::bare(UID, what)).await;
+        world.operations.found(Finding::new(UID, what)).await;
     }
     let info = incidents(&world, 0).await;
     for (one, unit) in info.incidents.iter().zip([" tasks.", " CPUs."]) {
@@ -148,7 +145,9 @@ async fn a_login_does_not_wait_for_a_history_that_hangs() {
     let leader = crate::leader::Process::look(world.leader()).unwrap().leader;
     let missed = world.operations.ask_what_was_missed(UID);
     // Nothing has been asked yet: as where no answer comes.
-    assert_eq!(world.operations.notices(UID, leader, missed), [""; 0]);
+    let hurried = Some(Duration::ZERO);
+    let told = world.operations.notices(UID, leader, missed, hurried).await;
+    assert_eq!(told, [""; 0]);
     assert_ne!(notices(&world).await, [""; 0], "the next login tells it");
 }
 
