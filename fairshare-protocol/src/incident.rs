@@ -53,7 +53,8 @@ pub struct Incident {
     /// The limit that it is about; only the resources that it concerns.
     #[serde(default, skip_serializing_if = "Wish::is_empty")]
     pub limit: Wish,
-    /// The user's largest processes at that moment, the largest first.
+    /// The user's processes at that moment that say most about it, at most five: those that had used
+    /// most CPU time where CPU was short, else those that held most memory.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<IncidentProcess>,
     /// How often it happened, where that is more than once: alike ones in a row are told as one,

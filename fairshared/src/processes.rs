@@ -43,7 +43,12 @@ pub(crate) struct Process {
 /// Of a slice with very many cgroups or processes not all are looked at: a fork bomb must not cost the
 /// daemon its time. Others run in between.
 pub(crate) async fn largest(slice: &SliceCgroup, most: usize) -> Vec<IncidentProcess> {
-    largest_in(Path::new(PROC), slice, most).await
+    first_in(Path::new(PROC), slice, most, sort).await
+}
+
+/// Those that have used most CPU time since they began, likewise.
+pub(crate) async fn busiest(slice: &SliceCgroup, most: usize) -> Vec<IncidentProcess> {
+    first_in(Path::new(PROC), slice, most, sort_by_cpu).await
 }
 
 /// The processes of a slice, the largest first, and how many there are.
@@ -94,7 +99,12 @@ async fn all_in(proc: &Path, slice: &SliceCgroup, most: usize) -> Found {
     found
 }
 
-async fn largest_in(proc: &Path, slice: &SliceCgroup, most: usize) -> Vec<IncidentProcess> {
+async fn first_in(
+    proc: &Path,
+    slice: &SliceCgroup,
+    most: usize,
+    sort: fn(&mut [Process]),
+) -> Vec<IncidentProcess> {
     let mut pace = Pace::default();
     let mut walk = slice.walk(MOST_CGROUPS);
     let mut found = Vec::new();
@@ -128,6 +138,14 @@ async fn largest_in(proc: &Path, slice: &SliceCgroup, most: usize) -> Vec<Incide
 /// The largest first; among equals the oldest.
 fn sort(processes: &mut [Process]) {
     processes.sort_by(|a, b| b.mem.cmp(&a.mem).then(a.started_ms.cmp(&b.started_ms)));
+}
+
+/// Who has used most CPU time first; among equals the oldest.
+fn sort_by_cpu(processes: &mut [Process]) {
+    processes.sort_by(|a, b| {
+        let used = b.cpu_ms.cmp(&a.cpu_ms);
+        used.then(a.started_ms.cmp(&b.started_ms))
+    });
 }
 
 impl Process {
@@ -202,7 +220,7 @@ mod tests {
         }
 
         async fn largest(&self, most: usize) -> Vec<IncidentProcess> {
-            largest_in(&self.0.path().join("proc"), &self.slice(), most).await
+            first_in(&self.0.path().join("proc"), &self.slice(), most, sort).await
         }
 
         async fn all(&self, most: usize) -> Found {
@@ -225,6 +243,21 @@ mod tests {
         assert_eq!(told, [(12, 300, 2), (13, 200, 2)]);
         assert_eq!(found[0].command, "a) R 9 (b\n\u{fffd}");
         assert_eq!(tree.largest(9).await.len(), 3, "99 is gone");
+    }
+
+    #[test]
+    fn the_busiest_need_not_be_the_largest() {
+        let process = |pid, mem, cpu_ms| Process {
+            pid,
+            command: "sh".to_owned(),
+            state: 'R',
+            mem,
+            cpu_ms,
+            started_ms: 0,
+        };
+        let mut found = [process(1, 300, 10), process(2, 100, 20_000)];
+        sort_by_cpu(&mut found);
+        assert_eq!(found.map(|one| one.pid), [2, 1]);
     }
 
     #[tokio::test]

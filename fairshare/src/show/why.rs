@@ -45,7 +45,11 @@ fn told(incident: &Incident, now: &Zoned, width: Width) -> String {
     if helps(incident.kind) && !incident.processes.is_empty() {
         let processes = incident.processes.iter().take(MOST_PROCESSES);
         let named: Vec<String> = processes.map(named).collect();
-        let line = format!("Largest then: {}", named.join(", "));
+        let which = match incident.kind {
+            IncidentKind::CpuThrottled => "Busiest",
+            _ => "Largest",
+        };
+        let line = format!("{which} then: {}", named.join(", "));
         text.push_str(&wrapped(&below, &line, width));
     }
     if let Some(advice) = &incident.advice {

@@ -84,12 +84,16 @@ impl<E: Enforcement> Operations<E> {
         self.keep(incident, like, told);
     }
 
-    /// A user's largest processes, where they say something about it. Asked for only where an
-    /// incident begins: it is by far the longest part of it.
+    /// A user's busiest processes where CPU is short, their largest else, where they say something
+    /// about it. Asked for only where an incident begins: it is by far the longest part of it.
     async fn to_blame(&self, uid: u32, kind: IncidentKind) -> Vec<IncidentProcess> {
-        match self.enforcement.look(uid) {
-            Some(slice) if goes_on(kind) => processes::largest(&slice, MOST_PROCESSES).await,
-            _ => Vec::new(),
+        let slice = self.enforcement.look(uid).filter(|_| goes_on(kind));
+        match (slice, kind) {
+            (None, _) => Vec::new(),
+            (Some(slice), IncidentKind::CpuThrottled) => {
+                processes::busiest(&slice, MOST_PROCESSES).await
+            }
+            (Some(slice), _) => processes::largest(&slice, MOST_PROCESSES).await,
         }
     }
 
