@@ -74,16 +74,13 @@ fn main() -> ExitCode {
         queue::a_place_in_the_queue_is_given_up,
         queue::a_budget_is_shared_by_a_group,
         queue::administrators_set_what_others_have,
-        hooks::hooks_are_told_of_incidents,
         directory::groups_come_from_a_directory,
         directory::a_hung_name_service_delays_no_login,
         transfer::files_arrive_unharmed,
         security::no_user_leaves_the_slice_or_lifts_its_limits,
         security::the_daemon_has_no_network,
-        history::use_is_reported_after_all_that_may_come,
         strays::a_cron_job_is_adopted_and_a_service_is_not,
         incidents::a_kill_and_a_fork_bomb_are_noticed,
-        metrics::prometheus_collects_what_happens,
         socket::faulty_input_gets_an_error,
         socket::a_flood_shuts_nobody_out,
         examples::the_python_example_works,
@@ -107,6 +104,8 @@ fn main() -> ExitCode {
         packages::an_upgrade_loses_nothing,
         packages::removed_it_leaves_nothing_and_comes_back;
         on_debian12:
+        hooks::hooks_are_told_of_incidents,
+        history::use_is_reported_after_all_that_may_come,
         policy::a_reload_under_load_reaches_everybody,
         lease::a_lease_is_within_policy,
         queue::who_waits_has_the_next_room,
@@ -117,6 +116,7 @@ fn main() -> ExitCode {
         failure::a_hundred_kills_lose_nothing,
         grant::the_first_versions_lines_work;
         on_debian13:
+        metrics::prometheus_collects_what_happens,
         grant::too_much_is_refused_with_figures,
         policy::watch_mode_decides_and_sets_nothing,
         lease::an_idle_grant_is_asked_back,
