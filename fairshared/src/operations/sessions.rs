@@ -87,8 +87,14 @@ impl<E: Enforcement> Operations<E> {
         if unknown {
             self.look_up_later(uid);
         }
+        // Whom logind has may have been there for long. On a slow machine it tells of a login before
+        // the module does.
+        if origin.by().is_some() {
+            self.history
+                .recently(|recently| recently.came(uid, clock::millis()));
+        }
         if !opened.again {
-            self.begin_session(uid, opened.session, process, origin);
+            self.begin_session(opened.session, process);
         }
         let (session, limits) = (opened.session, opened.limits);
         let applied = self
@@ -229,19 +235,8 @@ impl<E: Enforcement> Operations<E> {
     }
 
     /// Follows a session that is new, and what is used in it.
-    fn begin_session(
-        self: &Arc<Self>,
-        uid: u32,
-        session: SessionId,
-        process: Process,
-        origin: Origin,
-    ) {
+    fn begin_session(self: &Arc<Self>, session: SessionId, process: Process) {
         self.watch_leader(session, process);
-        // Whom logind has may have been there for long.
-        if origin.by().is_some() {
-            self.history
-                .recently(|recently| recently.came(uid, clock::millis()));
-        }
         self.look_at_use_soon();
     }
 
