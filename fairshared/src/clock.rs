@@ -9,6 +9,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use fairshare_core::ledger::Moment;
 use rustix::time::{
@@ -39,6 +40,13 @@ pub(crate) fn micros() -> u64 {
     part(time.tv_sec)
         .saturating_mul(MILLISECONDS * 1000)
         .saturating_add(part(time.tv_nsec / 1000))
+}
+
+/// The time of the wall clock, in seconds since 1970, UTC; 0 before. Only for what is kept and told: it
+/// may jump.
+pub(crate) fn unix_time() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }
 
 /// Rings once at a moment, given as [`now`] counts. While nothing is set nothing runs.

@@ -4,11 +4,13 @@
 //! count costs an addition and takes no memory; nobody but the request `metrics` reads them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use fairshare_protocol::{
     ErrorCode, Errors, Histogram, IncidentCount, IncidentKind, Logins, MetricsInfo, Reply,
 };
+
+use crate::clock;
 
 /// The counts of this process.
 pub(crate) static COUNTS: Counts = Counts::new();
@@ -93,9 +95,7 @@ impl Counts {
 
     /// The daemon starts now.
     pub(crate) fn begin(&self) {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let seconds = since.map_or(0, |since| since.as_secs());
-        self.started_at.store(seconds, Ordering::Relaxed);
+        self.started_at.store(clock::unix_time(), Ordering::Relaxed);
     }
 
     /// Something has happened to a user.

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use fairshare_protocol::{Incident, ReportInfo};
 use tokio::sync::{Semaphore, oneshot};
@@ -97,7 +97,7 @@ impl History {
     pub(crate) fn open(folder: Option<&Path>) -> Self {
         let shared = Arc::new(Shared {
             // Above every number that was counted, where the file is not open in time.
-            next: AtomicU64::new(unix_time()),
+            next: AtomicU64::new(clock::unix_time()),
             lost: AtomicU64::default(),
             told_of_loss: Mutex::default(),
             recently: Mutex::default(),
@@ -258,12 +258,6 @@ impl Shared {
         let told = self.told_of_loss.lock();
         *told.unwrap_or_else(PoisonError::into_inner) = false;
     }
-}
-
-/// Seconds since 1970, UTC; 0 before.
-pub(crate) fn unix_time() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::Operations;
 use crate::authorise::{Caller, sees_everybody};
 use crate::clock::{self, Alarm};
 use crate::enforcement::Enforcement;
-use crate::history::{self, Asked, Counted, Reading, Recent};
+use crate::history::{Asked, Counted, Reading, Recent};
 use crate::people::Person;
 
 /// The time between two looks while anything is used.
@@ -194,7 +194,7 @@ impl<E: Enforcement> Operations<E> {
             uid,
             slice: inode,
             at,
-            wall: history::unix_time(),
+            wall: clock::unix_time(),
             came,
             counted: Counted {
                 cpu: now.cpu,
@@ -233,7 +233,7 @@ impl<E: Enforcement> Operations<E> {
             Some(uid) => self.look_at_use_of(uid).await,
             None => drop(self.look_at_use().await),
         }
-        let to = history::unix_time();
+        let to = clock::unix_time();
         let since = asked.since.map_or(BUILT_IN_SINCE, Period::seconds);
         let question = Asked {
             by: asked.by,

@@ -1,7 +1,5 @@
 //! What happens to users because of their limits: told in words, kept, and shown when asked.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use fairshare_protocol::{
     ErrorCode, Incident, IncidentKind, IncidentProcess, Incidents, IncidentsInfo, MAX_INCIDENTS,
     Reply,
@@ -73,7 +71,7 @@ impl<E: Enforcement> Operations<E> {
             id: 0,
             uid,
             user: name,
-            at: seconds_since_1970(),
+            at: clock::unix_time(),
             kind,
             text: words.text,
             advice: words.advice,
@@ -137,7 +135,7 @@ impl<E: Enforcement> Operations<E> {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let uid = asked.uid.unwrap_or(caller);
         let since = asked.since.map_or(0, |since| {
-            seconds_since_1970().saturating_sub(since.seconds())
+            clock::unix_time().saturating_sub(since.seconds())
         });
         for (id, times) in self.folds.unwritten(uid) {
             self.history.again(uid, id, times, false);
@@ -158,11 +156,6 @@ impl<E: Enforcement> Operations<E> {
 /// Whether it is on a terminal of the user's.
 fn is_seen(told: Told) -> bool {
     matches!(told, Told::On(1..))
-}
-
-pub(super) fn seconds_since_1970() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 fn kind(what: &What) -> IncidentKind {

@@ -16,7 +16,7 @@ use tracing::debug;
 
 use super::Operations;
 use super::incident_words::cut;
-use super::incidents::seconds_since_1970;
+use crate::clock;
 use crate::enforcement::Enforcement;
 use crate::history::Untold;
 use crate::leader::Process;
@@ -97,7 +97,7 @@ impl<E: Enforcement> Operations<E> {
                 this.history.mark_told(uid, up_to);
             }
         });
-        lines(&untold.newest, untold.all, seconds_since_1970())
+        lines(&untold.newest, untold.all, clock::unix_time())
     }
 
     /// Waits until the login has a terminal; false where it gets none.
