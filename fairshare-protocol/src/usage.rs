@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Allocation, Hundredths, MemorySize, SliceInfo, Wish};
+use crate::{Hundredths, MemorySize, SliceInfo, UserInfo, Wish};
 
 /// How long tasks waited for something, in percent of the last ten seconds: the `some avg10` of the
 /// kernel's pressure stall information. What the kernel does not measure is left out.
@@ -42,21 +42,9 @@ pub struct UsageInfo {
 /// One row of `usage_info`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserUsage {
-    /// The user.
-    pub uid: u32,
-    /// The user's name, where the name service has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user: Option<String>,
-    /// Open sessions. 0 where only left-over processes remain, which stay limited.
-    pub sessions: u64,
-    /// Whether the user holds a grant.
-    pub grant: bool,
-    /// Seconds until the grant's lease ends; left out where it has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lease_left_s: Option<u64>,
-    /// What the user has.
+    /// The user's row of `list_info`.
     #[serde(flatten)]
-    pub allocation: Allocation,
+    pub row: UserInfo,
     /// The slice and what is in use of it; left out where it is not active.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice: Option<SliceInfo>,

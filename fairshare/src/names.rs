@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use fairshare_client::ClientError;
-use fairshare_protocol::{Reply, ReportInfo};
+use fairshare_protocol::{Reply, ReportInfo, UserUsage};
 use nix::unistd::{Uid, User};
 
 /// The UID of a user given by name or by number. A number is a UID, as in policy.
@@ -34,8 +34,8 @@ pub(crate) fn filled_in(mut reply: Reply) -> Reply {
             }
         }
         Reply::UsageInfo(info) => {
-            for user in &mut info.users {
-                names.fill(Some(user.uid), &mut user.user);
+            for UserUsage { row, .. } in &mut info.users {
+                names.fill(Some(row.uid), &mut row.user);
             }
         }
         Reply::ProcessesInfo(info) => names.fill(Some(info.uid), &mut info.user),

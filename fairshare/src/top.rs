@@ -207,7 +207,7 @@ fn ask(
                 Ok(mut reply) => {
                     if let Reply::UsageInfo(info) = &mut reply {
                         for user in &mut info.users {
-                            names.fill(Some(user.uid), &mut user.user);
+                            names.fill(Some(user.row.uid), &mut user.row.user);
                         }
                     }
                     Answer::Reply(Box::new(reply))

@@ -172,7 +172,7 @@ fn users(state: &State, width: usize) -> Vec<Line<'static>> {
     // The chosen row stays in sight.
     let from = (place + 1).saturating_sub(room.saturating_sub(1).max(1));
     for row in shown.into_iter().skip(from) {
-        let chosen = state.selected == Some(row.usage.uid);
+        let chosen = state.selected == Some(row.usage.row.uid);
         lines.push(user(state, row, wide, chosen));
         if lines.len() > room {
             break;
@@ -183,7 +183,7 @@ fn users(state: &State, width: usize) -> Vec<Line<'static>> {
 
 fn user(state: &State, row: &Row, wide: bool, chosen: bool) -> Line<'static> {
     let usage = &row.usage;
-    let limit = usage.allocation;
+    let limit = usage.row.allocation;
     let slice = usage.slice.as_ref();
     let cpu = format!(
         "{}/{}",
@@ -221,14 +221,14 @@ fn user(state: &State, row: &Row, wide: bool, chosen: bool) -> Line<'static> {
         .map(MemorySize::rounded)
         .unwrap_or_default();
     let tasks = format!("{}/{}", row.tasks(), limit.tasks);
-    let grant = match (usage.grant, usage.lease_left_s) {
+    let grant = match (usage.row.grant, usage.row.lease_left_s) {
         (false, _) => String::new(),
         (true, None) => "yes".to_owned(),
         (true, Some(left)) => times::length(left).replace(' ', ""),
     };
     Line::from(vec![
         name,
-        Span::styled(format!("{:>4} ", usage.sessions), base),
+        Span::styled(format!("{:>4} ", usage.row.sessions), base),
         Span::styled(format!("{cpu:>10} "), cpu_style),
         Span::styled(format!("{:>REMEMBERED$} ", spark(state, row)), base),
         Span::styled(format!("{mem:>11} "), mem_style),
@@ -243,14 +243,14 @@ fn spark(state: &State, row: &Row) -> String {
     } else {
         ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
     };
-    let limit = (row.usage.allocation.cpu.thousandths() / 10).max(1);
+    let limit = (row.usage.row.allocation.cpu.thousandths() / 10).max(1);
     let level = |used: u64| {
         let level = usize::try_from(used.saturating_mul(8) / limit)
             .unwrap_or(7)
             .min(7);
         levels.get(level).copied().unwrap_or(' ')
     };
-    state.past(row.usage.uid).map(level).collect()
+    state.past(row.usage.row.uid).map(level).collect()
 }
 
 fn processes(state: &State, uid: u32, from: usize) -> Vec<Line<'static>> {

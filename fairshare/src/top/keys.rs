@@ -104,8 +104,8 @@ fn in_list(state: &mut State, key: KeyCode) -> Action {
             let Some(row) = state.chosen() else {
                 return Action::Nothing;
             };
-            let uid = row.usage.uid;
-            if !row.usage.grant {
+            let uid = row.usage.row.uid;
+            if !row.usage.row.grant {
                 state.message = Some(format!("{} holds no grant", row.name));
                 return Action::Nothing;
             }

@@ -155,7 +155,7 @@ impl State {
         let mut readings = HashMap::new();
         let mut history = HashMap::new();
         let rows = users.into_iter().map(|usage| {
-            let uid = usage.uid;
+            let uid = usage.row.uid;
             let now = usage.slice.as_ref().and_then(Reading::of_slice);
             let cpu = now
                 .zip(self.readings.get(&uid))
@@ -168,6 +168,7 @@ impl State {
             }
             history.insert(uid, past);
             let name = usage
+                .row
                 .user
                 .as_deref()
                 .map_or_else(|| uid.to_string(), printable);
@@ -215,7 +216,7 @@ impl State {
                 Order::Pressure => row.pressure().count(),
                 Order::Name => 0,
             };
-            (Reverse(by), row.name.clone(), row.usage.uid)
+            (Reverse(by), row.name.clone(), row.usage.row.uid)
         });
         self.keep_selection();
     }
@@ -230,13 +231,13 @@ impl State {
     /// The place of the selected row among those shown.
     pub(super) fn place(&self) -> Option<usize> {
         let uid = self.selected?;
-        self.shown().iter().position(|row| row.usage.uid == uid)
+        self.shown().iter().position(|row| row.usage.row.uid == uid)
     }
 
     /// Whoever is selected stays so wherever the row goes; without one it is the first.
     pub(super) fn keep_selection(&mut self) {
         if self.place().is_none() {
-            self.selected = self.shown().first().map(|row| row.usage.uid);
+            self.selected = self.shown().first().map(|row| row.usage.row.uid);
         }
     }
 
@@ -246,16 +247,16 @@ impl State {
         let last = shown.len().saturating_sub(1);
         let place = self.place().unwrap_or(0);
         let place = place.saturating_add_signed(rows).min(last);
-        self.selected = shown.get(place).map(|row| row.usage.uid);
+        self.selected = shown.get(place).map(|row| row.usage.row.uid);
     }
 
     pub(super) fn chosen(&self) -> Option<&Row> {
         let uid = self.selected?;
-        self.rows.iter().find(|row| row.usage.uid == uid)
+        self.rows.iter().find(|row| row.usage.row.uid == uid)
     }
 
     pub(super) fn name_of(&self, uid: u32) -> String {
-        let row = self.rows.iter().find(|row| row.usage.uid == uid);
+        let row = self.rows.iter().find(|row| row.usage.row.uid == uid);
         row.map_or_else(|| uid.to_string(), |row| row.name.clone())
     }
 }

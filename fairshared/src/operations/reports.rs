@@ -76,20 +76,7 @@ impl<E: Enforcement> Operations<E> {
 
     /// `list`: everybody, or only this user.
     pub(crate) async fn list(&self, only: Option<u32>) -> Reply {
-        let users = self.book.with(move |book| {
-            book.ledger()
-                .accounts()
-                .filter(|(uid, _)| only.is_none_or(|only| only == *uid) && !book.exempts(*uid))
-                .map(|(uid, account)| UserInfo {
-                    uid,
-                    user: book.person(uid).name.clone(),
-                    sessions: u64::try_from(account.sessions().len()).unwrap_or(u64::MAX),
-                    grant: account.grant().is_some(),
-                    lease_left_s: lease_left(account, book.now()),
-                    allocation: account.allocation(),
-                })
-                .collect()
-        });
+        let users = self.book.with(move |book| rows(book, only).collect());
         Reply::ListInfo { users: users.await }
     }
 
@@ -183,7 +170,22 @@ fn following(enforced: &Enforced, limits: &Limits) -> Vec<String> {
 }
 
 /// Seconds until the lease of a user's grant ends.
-pub(super) fn lease_left(account: &Account, now: Moment) -> Option<u64> {
+/// A row for everybody whom policy covers, or only for this user.
+pub(super) fn rows(book: &Book, only: Option<u32>) -> impl Iterator<Item = UserInfo> {
+    book.ledger()
+        .accounts()
+        .filter(move |(uid, _)| only.is_none_or(|only| only == *uid) && !book.exempts(*uid))
+        .map(|(uid, account)| UserInfo {
+            uid,
+            user: book.person(uid).name.clone(),
+            sessions: u64::try_from(account.sessions().len()).unwrap_or(u64::MAX),
+            grant: account.grant().is_some(),
+            lease_left_s: lease_left(account, book.now()),
+            allocation: account.allocation(),
+        })
+}
+
+fn lease_left(account: &Account, now: Moment) -> Option<u64> {
     let end = account.grant()?.lease_end?;
     Some(end.since(now).as_secs())
 }

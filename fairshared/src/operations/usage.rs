@@ -9,7 +9,7 @@ use fairshare_protocol::{
 };
 
 use super::Operations;
-use super::reports::lease_left;
+use super::reports::rows;
 use crate::authorise::{Caller, sees_everybody};
 use crate::cgroup::SliceCgroup;
 use crate::clock;
@@ -27,29 +27,17 @@ impl<E: Enforcement> Operations<E> {
         let (mut users, capacity, granted) = self
             .book
             .with(move |book| {
-                let ledger = book.ledger();
-                let accounts = ledger
-                    .accounts()
-                    .filter(|(uid, _)| only.is_none_or(|only| only == *uid) && !book.exempts(*uid));
-                let users: Vec<UserUsage> = accounts
-                    .map(|(uid, account)| UserUsage {
-                        uid,
-                        user: book.person(uid).name.clone(),
-                        sessions: u64::try_from(account.sessions().len()).unwrap_or(u64::MAX),
-                        grant: account.grant().is_some(),
-                        lease_left_s: lease_left(account, book.now()),
-                        allocation: account.allocation(),
-                        slice: None,
-                    })
+                let users: Vec<UserUsage> = rows(book, only)
+                    .map(|row| UserUsage { row, slice: None })
                     .collect();
-                (users, ledger.capacity(), ledger.granted())
+                (users, book.ledger().capacity(), book.ledger().granted())
             })
             .await;
         for some in users.chunks_mut(SLICES_AT_ONCE) {
             for user in some {
-                let slice = self.enforcement.look(user.uid);
-                let unit = self.enforcement.slice(user.uid);
-                user.slice = slice.map(|slice| self.slice_info(user.uid, &unit, &slice));
+                let slice = self.enforcement.look(user.row.uid);
+                let unit = self.enforcement.slice(user.row.uid);
+                user.slice = slice.map(|slice| self.slice_info(user.row.uid, &unit, &slice));
             }
             tokio::task::yield_now().await;
         }
