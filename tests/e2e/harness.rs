@@ -5,6 +5,7 @@
 //! A scenario that judges by the clock runs while the other one pauses.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::env;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -138,6 +139,8 @@ pub(crate) fn run(scenarios: &[Scenario]) -> ExitCode {
         machine,
         reports: Vec::new(),
     }));
+    let names: BTreeSet<&str> = scenarios.iter().map(|scenario| scenario.name).collect();
+    assert_eq!(names.len(), scenarios.len(), "a scenario is listed twice");
     // In a kept machine each may be tried by its name.
     let (tried, elsewhere): (Vec<Scenario>, Vec<Scenario>) = scenarios
         .iter()
